@@ -1,0 +1,41 @@
+# Every target does its own set-up in one virtual environment, .venv; a second call finds it ready.
+SHELL := /bin/sh
+PY := .venv/bin/python
+STAMP := .venv/.ready
+
+.PHONY: setup demo test lint format bench lock clean
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml scripts/make-venv
+	./scripts/make-venv
+
+demo: $(STAMP)
+	.venv/bin/servicemanager demo --once
+
+test: $(STAMP)
+	./scripts/ensure-mariadb
+	.venv/bin/pytest $(ARGS)
+
+lint: $(STAMP)
+	.venv/bin/ruff format --check
+	.venv/bin/ruff check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+format: $(STAMP)
+	.venv/bin/ruff format
+	.venv/bin/ruff check --fix
+
+bench: $(STAMP)
+	./scripts/ensure-mariadb
+	$(PY) -m benchmarks
+
+# Pin anew, to the newest versions that pyproject.toml allows. Needs uv.
+lock:
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --no-annotate --group pyproject.toml:dev pyproject.toml \
+	  --custom-compile-command "make lock" --quiet --output-file requirements.lock
+
+clean:
+	rm -rf .venv servicemanager-data

@@ -1,0 +1,151 @@
+"""Objects of the archive: Parquet files of one window, sorted, with a label that says what they hold.
+
+Every column of Facts is there; creationDate in UTC and, where the database holds wall times, that time
+as it was stored in `creationDate_local`. The label travels in the file's footer (and in the object's
+metadata), so that the archive can be audited without the database.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from servicemanager.errors import ArchiveDamaged
+from servicemanager.iotdb.fingerprint import COLUMNS, STORED, STRINGS, Fingerprint
+from servicemanager.iotdb.stored import StoredTime, WallTime
+from servicemanager.iotdb.window import Window, compact, parse_compact
+
+FORMAT = 1
+FOLDER = "facts/"
+#: The key of the label in footers and in objects' metadata.
+LABEL = "servicemanager"
+#: One conditional put carries an object up to this size.
+MAX_BYTES = 64 * 1024 * 1024
+#: Rows that are sorted, and so held in memory, at once.
+GROUP_ROWS = 250_000
+_PAGE_GROUP_ROWS = 65_536
+_ORDER = [("device", "ascending"), ("sensor", "ascending"), (STORED, "ascending")]
+
+
+@dataclass(frozen=True)
+class Label:
+    """What an object is: which rows of which database."""
+
+    database: str
+    window: Window
+    creation_date: date
+    generation: int
+    fingerprint: Fingerprint | None = None
+
+    @property
+    def key(self) -> str:
+        folder = f"{FOLDER}creation_date={self.creation_date.isoformat()}"
+        return f"{folder}/{self.window}-g{self.generation}.parquet"
+
+    def sealed(self, fingerprint: Fingerprint) -> Label:
+        return replace(self, fingerprint=fingerprint)
+
+    def to_metadata(self) -> dict[str, str]:
+        """ASCII, well under the 2 KB that S3 allows."""
+        value = {
+            "format": FORMAT,
+            "database": self.database,
+            "start": compact(self.window.start_at),
+            "end": compact(self.window.end_at),
+            "creation_date": self.creation_date.isoformat(),
+            "generation": self.generation,
+        }
+        if self.fingerprint:
+            value["fingerprint"] = json.loads(self.fingerprint.to_json())
+        return {LABEL: json.dumps(value, separators=(",", ":"))}
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str]) -> Label:
+        """Raises ValueError for what is no label of ours."""
+        try:
+            value = json.loads(metadata[LABEL])
+            window = Window(parse_compact(value["start"]), parse_compact(value["end"]))
+            fingerprint = Fingerprint.from_json(json.dumps(value["fingerprint"]))
+            day = date.fromisoformat(value["creation_date"])
+            return cls(str(value["database"]), window, day, int(value["generation"]), fingerprint)
+        except (KeyError, TypeError) as error:
+            raise ValueError("there is no label of ServiceManager") from error
+
+
+class Writer:
+    """Writes one object; holds at most GROUP_ROWS rows."""
+
+    def __init__(self, sink: BinaryIO, time: StoredTime) -> None:
+        self._time = time
+        self._waiting: list[pa.Table] = []
+        self._rows = 0
+        self.stored: list[np.ndarray] = []
+        self._writer = pq.ParquetWriter(
+            sink, _schema(time), compression="zstd", compression_level=3, write_page_checksum=True
+        )
+
+    def append(self, rows: pa.Table) -> None:
+        """Add rows in READ_SCHEMA."""
+        self._waiting.append(rows)
+        self._rows += rows.num_rows
+        self.stored.append(rows.column(STORED).to_numpy())
+        if self._rows >= GROUP_ROWS:
+            self._flush()
+
+    def close(self, label: Label) -> None:
+        self._flush()
+        self._writer.add_key_value_metadata(label.to_metadata())
+        self._writer.close()
+
+    def abandon(self) -> None:
+        self._writer.close()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            rows = pa.concat_tables(self._waiting).sort_by(_ORDER)
+            self._writer.write_table(_to_archive(rows, self._time), row_group_size=_PAGE_GROUP_ROWS)
+        self._waiting, self._rows = [], 0
+
+
+def read_object(body: bytes, name: str) -> tuple[Label, pa.Table]:
+    """The label of an object and its rows in READ_SCHEMA, page checksums checked.
+
+    Raises ArchiveDamaged where `body` is no object of ours; `name` is for the message.
+    """
+    try:
+        file = pq.ParquetFile(pa.BufferReader(body), page_checksum_verification=True)
+        footer = {k.decode(): v.decode() for k, v in (file.metadata.metadata or {}).items() if k == LABEL.encode()}
+        return Label.from_metadata(footer), from_archive(file.read())
+    except (pa.ArrowException, ValueError, KeyError, OSError) as error:
+        raise ArchiveDamaged(f"{name} can't be read as an object of this archive: {error}.") from error
+
+
+def from_archive(table: pa.Table) -> pa.Table:
+    """Rows as `Facts.read` gives them."""
+    local = "creationDate_local" in table.column_names
+    stored = table.column("creationDate_local" if local else "creationDate")
+    return table.select(COLUMNS).append_column(STORED, stored.cast(pa.int64()))
+
+
+def _schema(time: StoredTime) -> pa.Schema:
+    fields = [(name, pa.string() if name in STRINGS else pa.int64()) for name in COLUMNS]
+    fields.append(("creationDate", pa.timestamp("us", tz="UTC")))
+    if isinstance(time, WallTime):
+        fields.append(("creationDate_local", pa.timestamp("us")))
+    return pa.schema(fields)
+
+
+def _to_archive(rows: pa.Table, time: StoredTime) -> pa.Table:
+    stored = rows.column(STORED)
+    columns = [rows.column(name) for name in COLUMNS]
+    columns.append(pa.array(time.to_utc(stored.to_numpy())).cast(pa.timestamp("us", tz="UTC")))
+    if isinstance(time, WallTime):
+        columns.append(stored.cast(pa.timestamp("us")))
+    return pa.Table.from_arrays(columns, schema=_schema(time))

@@ -1,0 +1,44 @@
+"""Log lines: on stderr, readable on a terminal and JSON elsewhere, unless settings say otherwise."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+import structlog
+
+from servicemanager.config import LogFormat
+
+
+def configure(layout: LogFormat) -> None:
+    as_json = layout is LogFormat.JSON or (layout is LogFormat.AUTO and not sys.stderr.isatty())
+    renderer = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        # Looked up at each line, because a progress bar or a test puts another stream in its place.
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def part_from_native_stderr() -> None:
+    """Give Python's stderr a descriptor of its own and let native libraries write to nowhere.
+
+    A database connection that dies while connectorx reads makes it print a stack trace to descriptor 2,
+    before our own sentence says the same in words.
+    """
+    sys.stderr.flush()
+    own = os.dup(2)
+    os.set_inheritable(own, False)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    sys.stderr = os.fdopen(own, "w", encoding=sys.stderr.encoding, errors="backslashreplace", buffering=1)

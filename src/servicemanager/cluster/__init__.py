@@ -1,0 +1,1 @@
+"""Who works: leases with terms, by the database's clock."""

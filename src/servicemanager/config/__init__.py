@@ -1,0 +1,33 @@
+"""Every setting: its key, variable, default, meaning and bounds, and where its value came from."""
+
+from servicemanager.config.catalogue import SETTINGS, Setting, plain_value, render, value_of
+from servicemanager.config.load import Loaded, load
+from servicemanager.config.settings import (
+    Aws,
+    Cluster,
+    Export,
+    Log,
+    Mysql,
+    Scheduler,
+    Settings,
+)
+from servicemanager.config.values import LogFormat, SslMode
+
+__all__ = [
+    "SETTINGS",
+    "Aws",
+    "Cluster",
+    "Export",
+    "Loaded",
+    "Log",
+    "LogFormat",
+    "Mysql",
+    "Scheduler",
+    "Setting",
+    "Settings",
+    "SslMode",
+    "load",
+    "plain_value",
+    "render",
+    "value_of",
+]

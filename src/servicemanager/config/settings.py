@@ -1,0 +1,209 @@
+"""Every setting, and the single table of them: default, meaning, bounds, secret or not.
+
+A field's key in the file is its section and its name in camel case (`mysql.connectionLimit`), its
+variable that key in capitals with underscores (`MYSQL_CONNECTIONLIMIT`); `About` adds what the seed
+names differently. Loading, `servicemanager config` and docs/reference/settings.md derive from here;
+a setting is added by adding a field. All values are immutable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from servicemanager.config.places import (
+    Bucket,
+    Database,
+    Endpoint,
+    Prefix,
+    Region,
+    Topic,
+    check_prefix,
+    folder_of,
+)
+from servicemanager.config.values import (
+    Address,
+    Cron,
+    Hosts,
+    Layout,
+    Lease,
+    Listen,
+    LogFormat,
+    Port,
+    SslMode,
+    TlsMode,
+    Zone,
+    split_address,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a setting means, and the names it has besides the ones that follow from its field."""
+
+    meaning: str
+    also_key: str = ""
+    also_variable: str = ""
+    #: Meant to run once a day: a pattern that fires every minute of an hour gets a notice.
+    daily: bool = False
+
+
+class Section(BaseModel):
+    """A group of settings; its docstring is its heading in the reference."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Scheduler(Section):
+    """When each job runs, as cron patterns in the zone `timezone`."""
+
+    monitor: Annotated[Cron, About("When to ask the mirror for its role.")] = "*/1 * * * *"
+    devices: Annotated[Cron, About("When to look for silent devices.")] = "*/10 * * * *"
+    statistics: Annotated[Cron, About("When to publish the sensor statistics anew.", daily=True)] = "0 0 * * *"
+    export: Annotated[Cron, About("When to archive and purge old readings.", daily=True)] = "0 2 * * *"
+
+
+class Aws(Section):
+    """Amazon, or a server that speaks its language."""
+
+    region: Annotated[Region, About("Region where neither the topic's ARN nor the bucket tells one.")] = "sa-east-1"
+    access_key_id: Annotated[
+        SecretStr | None, About("Access key; without it AWS's usual credential chain applies.")
+    ] = None
+    secret_access_key: Annotated[SecretStr | None, About("Secret that belongs to the access key.")] = None
+    topic_arn: Annotated[Topic | None, About("SNS topic for notifications; without it they go to the console.")] = None
+    ssl_enabled: Annotated[bool, About("Whether S3 and SNS are spoken to over TLS.")] = True
+    endpoint: Annotated[
+        Endpoint | None, About("URL of a server that speaks the S3 and SNS protocols, in place of Amazon's.")
+    ] = None
+
+    @property
+    def topic_region(self) -> str:
+        """The region that the topic's ARN names; `region` without a topic."""
+        return self.topic_arn.split(":")[3] if self.topic_arn else self.region
+
+
+class Mysql(Section):
+    """The platform's database."""
+
+    host: Annotated[
+        Hosts, About("Servers, tried in this order until one accepts writes; each may name its own port.")
+    ] = ()
+    port: Annotated[Port, About("TCP port of every host that names none.")] = 3306
+    user: Annotated[str | None, About("Account to log in with.")] = None
+    password: Annotated[SecretStr | None, About("The account's password.")] = None
+    database: Annotated[Database, About("Schema that holds the platform's tables.")] = "IOTDB"
+    connection_limit: Annotated[
+        int, Field(ge=4, le=1000), About("Most connections that one process opens, all uses together.")
+    ] = 10
+    datetime_zone: Annotated[
+        Zone | None,
+        About("Zone in which DATETIME columns of older installations are written; TIMESTAMP needs none."),
+    ] = None
+    ssl_mode: Annotated[
+        TlsMode, About("TLS to the database; the verifying modes check the certificate, or the name too.")
+    ] = SslMode.DISABLED
+    ssl_ca: Annotated[Path | None, About("File with the authorities to trust, in place of the system's.")] = None
+
+    @property
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """Host and port of every server, in the order in which they are tried."""
+        pairs = (split_address(host) for host in self.host)
+        return tuple((host, port or self.port) for host, port in pairs)
+
+
+class Export(Section):
+    """What leaves the database for the archive, and where the archive is."""
+
+    active: Annotated[
+        bool,
+        About("Whether old readings are archived, and so purged, at all.", also_key="export.enabled"),
+    ] = True
+    bucket: Annotated[
+        Bucket | None,
+        About("Bucket or folder that holds the archive; without it nothing is exported or deleted."),
+    ] = None
+    local_directory: Annotated[Path, About("Folder for files that are being built.")] = Path("/tmp/")  # noqa: S108 - the seed's default
+    remote_directory: Annotated[Prefix, About("Path of the archive inside the bucket.")] = ""
+    purge: Annotated[
+        bool, About("Whether readings are deleted from the database once the archive is proven to hold them.")
+    ] = True
+    days: Annotated[
+        int,
+        Field(ge=1, le=36500),
+        About("Days to keep in the database, today included; what arrived earlier is exported."),
+    ] = 1
+    csv: Annotated[bool, About("Whether the Node version's CSV files are written too, beside facts/.")] = False
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder that is the archive's bucket; None for S3 and without a bucket."""
+        return folder_of(self.bucket) if self.bucket else None
+
+    @property
+    def bucket_name(self) -> str | None:
+        """The name of the S3 bucket; None for a folder and without a bucket."""
+        if self.bucket is None or self.folder is not None:
+            return None
+        return urlsplit(self.bucket).netloc if "://" in self.bucket else self.bucket
+
+    @property
+    def prefix(self) -> str:
+        """What stands before `facts/` in a key: empty, or a path with one slash at its end only."""
+        inside = check_prefix(urlsplit(self.bucket).path) if self.bucket and self.bucket.startswith("s3://") else ""
+        return inside + self.remote_directory
+
+
+class Cluster(Section):
+    """How several instances agree on who works."""
+
+    lease: Annotated[Lease, About("How long a master that is not heard of keeps its role.")] = timedelta(seconds=15)
+
+
+class Log(Section):
+    """What the program says while it runs."""
+
+    format: Annotated[Layout, About("How log lines look; auto is text on a terminal and JSON elsewhere.")] = (
+        LogFormat.AUTO
+    )
+
+
+class Settings(Section):
+    """General."""
+
+    warninglimit: Annotated[
+        int, Field(ge=1, le=525_600), About("Minutes of silence after which a device is reported.")
+    ] = 60
+    timezone: Annotated[Zone, About("Zone of cron patterns, days and reports.", also_variable="TZ")] = (
+        "America/Sao_Paulo"
+    )
+    mirror: Annotated[
+        Address | None,
+        About("The other instance, whose role is asked for and shown; its port is this one's unless named."),
+    ] = None
+    port: Annotated[Port, About("TCP port of the dashboard and of the role page.")] = 8000
+    address: Annotated[Listen, About("Address to listen on.")] = "0.0.0.0"  # noqa: S104 - the mirror has to reach it
+    scheduler: Scheduler = Scheduler()
+    aws: Aws = Aws()
+    mysql: Mysql = Mysql()
+    export: Export = Export()
+    cluster: Cluster = Cluster()
+    log: Log = Log()
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+    @property
+    def mirror_address(self) -> tuple[str, int] | None:
+        """Host and port of the other instance."""
+        if self.mirror is None:
+            return None
+        host, port = split_address(self.mirror)
+        return host, port or self.port

@@ -1,0 +1,1 @@
+"""A simulated fleet, to see the service at work on nothing but this machine."""

@@ -1,0 +1,1 @@
+"""What moves readings into the archive and, once proven, out of the database."""

@@ -1,0 +1,77 @@
+"""The job `export`: old readings into the archive and, once that is proven, out of the database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from servicemanager.archive import marker
+from servicemanager.archive.journal import Journal
+from servicemanager.archive.objects import ObjectStore
+from servicemanager.archive.proof import Stores
+from servicemanager.export.plan import ExportPlan, Hold, Purge
+from servicemanager.export.planning import Wishes, make_plan
+from servicemanager.export.staging import failing_in, sweep
+from servicemanager.export.tools import SLICE_ROWS, Tools
+from servicemanager.export.work import Tally, execute
+from servicemanager.iotdb.engine import Database, database_uuid
+from servicemanager.iotdb.facts import Facts
+from servicemanager.jobs.job import JobContext, JobResult
+
+
+@dataclass(frozen=True)
+class ExportJob:
+    """One export; `plan` alone is a dry run."""
+
+    database: Database
+    facts: Facts
+    store: ObjectStore
+    #: Opens the store at a root URL that objects of an earlier configuration lie under.
+    open_elsewhere: Callable[[str], ObjectStore]
+    staging: Path
+    wishes: Wishes
+    csv: bool = False
+    slice_rows: int = SLICE_ROWS
+    name: str = "export"
+
+    def plan(self) -> ExportPlan:
+        """What a run would do now. Changes nothing."""
+        claim = marker.look(self.store, database_uuid(self.database))
+        return make_plan(self.database, self.facts, Journal(self.database), claim, self.wishes)
+
+    def run(self, context: JobContext) -> JobResult:
+        tools = self._tools(context)
+        with failing_in(self.staging):
+            sweep(self.staging, tools.uuid)
+        claim = marker.claim(self.store, tools.uuid)
+        plan = make_plan(self.database, self.facts, tools.journal, claim, self.wishes)
+        if plan.purge is Purge.YES:
+            self.facts.check_delete()
+        tally = Tally(problems=_problems(plan), notices=list(plan.notices))
+        execute(tools, plan, tally)
+        return JobResult(dict(tally.counts), tuple(tally.problems), tuple(tally.notices))
+
+    def _tools(self, context: JobContext) -> Tools:
+        return Tools(
+            database=self.database,
+            facts=self.facts,
+            journal=Journal(self.database),
+            stores=Stores(self.store, self.open_elsewhere),
+            uuid=database_uuid(self.database),
+            staging=self.staging,
+            zone=self.wishes.zone,
+            csv=self.csv,
+            context=context,
+            slice_rows=self.slice_rows,
+        )
+
+
+def _problems(plan: ExportPlan) -> list[str]:
+    """What the plan could not take on, although it was asked to."""
+    problems = [
+        f"{held.what}: {held.rows} rows stay: {held.reason}." for held in plan.held if held.reason != Hold.MAX_ROWS
+    ]
+    if plan.purge in {Purge.STORE_OVERWRITES, Purge.EXTRA_COLUMNS}:
+        problems.append(f"{plan.purge.value[0].upper()}{plan.purge.value[1:]}.")
+    return problems

@@ -1,0 +1,117 @@
+"""Count, look and decide: makes the plan that a dry run prints and a run executes. Writes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from servicemanager.archive.journal import Journal, JournaledWindow
+from servicemanager.archive.marker import Claim
+from servicemanager.errors import ConfigurationError
+from servicemanager.export.plan import Bounds, Cut, ExportPlan, Held, Hold, Purge, cut, limit
+from servicemanager.iotdb.engine import Database
+from servicemanager.iotdb.facts import Bucket, Facts
+from servicemanager.iotdb.window import Calendar, Window
+
+_QUARTER = timedelta(minutes=15)
+_FINER = (timedelta(minutes=1), timedelta(seconds=1))
+_SKEW = timedelta(minutes=1)
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What settings and command line ask for."""
+
+    zone: ZoneInfo
+    days: int
+    purge: bool
+    #: A local date: only what arrived before its midnight; never later than today's.
+    before: date | None = None
+    no_purge: bool = False
+    max_rows: int | None = None
+
+
+def make_plan(database: Database, facts: Facts, journal: Journal, claim: Claim, wishes: Wishes) -> ExportPlan:
+    """Raises ConfigurationError for a `before` in the future."""
+    with database.reading() as connection:
+        now = database.now(connection)
+    calendar = facts.calendar(wishes.zone)
+    purge = decide_purge(facts, claim, wishes)
+    bounds = Bounds(facts.shape.indexed, _cutoff(calendar, now, wishes), purge=purge is Purge.YES)
+    result = _cut(facts, _due(journal, bounds.cutoff), calendar, bounds)
+    windows, beyond = limit(result.windows, wishes.max_rows)
+    held = (*result.held, *beyond, *_strays(facts, now))
+    return ExportPlan(bounds.cutoff, tuple(windows), purge, held, tuple(_notices(facts, now)))
+
+
+def decide_purge(facts: Facts, claim: Claim, wishes: Wishes) -> Purge:
+    if not wishes.purge:
+        return Purge.SWITCHED_OFF
+    if wishes.no_purge:
+        return Purge.ASKED_NOT_TO
+    if claim is Claim.OVERWRITABLE:
+        return Purge.STORE_OVERWRITES
+    return Purge.EXTRA_COLUMNS if facts.shape.extra else Purge.YES
+
+
+def _cutoff(calendar: Calendar, now: datetime, wishes: Wishes) -> datetime:
+    if wishes.before is None:
+        return calendar.cutoff(now, wishes.days)
+    today = calendar.day_of(now)
+    if wishes.before > today:
+        raise ConfigurationError(f"--before {wishes.before} lies in the future: the latest possible date is {today}.")
+    return calendar.start_of(wishes.before)
+
+
+def _due(journal: Journal, cutoff: datetime) -> list[JournaledWindow]:
+    """Journaled windows that end by the cutoff: a later one waits, whole, until its day is due."""
+    return [entry for entry in journal.windows() if entry.window.end_at <= cutoff]
+
+
+def _cut(facts: Facts, journaled: list[JournaledWindow], calendar: Calendar, bounds: Bounds) -> Cut:
+    buckets = facts.counts(None, bounds.cutoff, _QUARTER)
+    for step in _FINER:
+        result = cut(buckets, journaled, calendar, bounds)
+        if not result.finer:
+            return result
+        buckets = _refine(facts, buckets, set(result.finer), bounds.cutoff, step)
+    return cut(buckets, journaled, calendar, bounds, final=True)
+
+
+def _refine(
+    facts: Facts, buckets: list[Bucket], coarse: set[Window], cutoff: datetime, step: timedelta
+) -> list[Bucket]:
+    finer: list[Bucket] = []
+    for bucket in buckets:
+        if bucket.window in coarse:
+            span = Window(bucket.window.start_at, min(bucket.window.end_at, cutoff))
+            finer += facts.counts(span, cutoff, step)
+        else:
+            finer.append(bucket)
+    return finer
+
+
+def _strays(facts: Facts, now: datetime) -> list[Held]:
+    dateless, future = facts.count_dateless(), facts.count_from(now + _DAY)
+    held = [Held("rows without a date", dateless, Hold.DATELESS)] if dateless else []
+    return held + ([Held("rows from the future", future, Hold.FUTURE)] if future else [])
+
+
+def _notices(facts: Facts, now: datetime) -> list[str]:
+    notices = []
+    skew = abs(datetime.now(UTC) - now)
+    if skew > _SKEW:
+        notices.append(
+            f"This machine's clock and the database's differ by {skew.total_seconds():.0f} seconds: "
+            "the database's decides what is due."
+        )
+    if facts.shape.extra:
+        notices.append(f"Facts has columns that the archive does not hold: {', '.join(facts.shape.extra)}.")
+    if not facts.shape.indexed:
+        notices.append(
+            "Facts has no index on creationDate, so each day is a scan of the whole table. To add one: "
+            "CREATE INDEX facts_creation ON Facts (creationDate)"
+        )
+    return notices

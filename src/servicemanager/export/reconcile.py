@@ -1,0 +1,100 @@
+"""Reconcile: where database and archive differ, compare them row by row, as multisets.
+
+Rows that the archive lacks become a further generation of the window. In a slice that was purged every
+row found is new, even one that equals a purged row. Rows that only the archive holds are reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from servicemanager.archive.journal import JournaledWindow
+from servicemanager.archive.proof import read_proven
+from servicemanager.errors import ArchiveDamaged
+from servicemanager.export.purge import Slice, slices_of
+from servicemanager.export.tools import Tools
+from servicemanager.iotdb.facts import READ_SCHEMA
+from servicemanager.iotdb.fingerprint import STORED, Fingerprint, fingerprint_rows, row_texts
+
+
+@dataclass
+class Differences:
+    """What a window's differing slices hold that the archive lacks, and what they lack."""
+
+    #: For each slice: what the database was read to hold, all of which the archive holds after `new` is put.
+    known: dict[int, Fingerprint] = field(default_factory=dict)
+    #: Slices with new rows, in order, and those rows.
+    slices: list[Slice] = field(default_factory=list)
+    new: list[pa.Table] = field(default_factory=list)
+    #: Rows that only the archive holds.
+    vanished: int = 0
+
+
+def compare_window(tools: Tools, entry: JournaledWindow) -> Differences:
+    """Count every slice, and compare those row by row whose fingerprints differ."""
+    slices = slices_of(tools.journal.parts(entry.id))
+    with tools.database.reading() as connection:
+        cuts = [piece.window.start_at for piece in slices[1:]]
+        counted = tools.facts.fingerprints(connection, entry.window, cuts)
+    differing = [p for p, found in zip(slices, counted, strict=True) if found != p.expected]
+    result = Differences()
+    if differing:
+        _compare(tools, entry, differing, result)
+    return result
+
+
+def _compare(tools: Tools, entry: JournaledWindow, differing: Sequence[Slice], result: Differences) -> None:
+    archived = _archived_rows(tools, entry, differing)
+    for piece in differing:
+        tools.context.checkpoint()
+        live = _live_rows(tools, piece)
+        kept = [rows for generation, rows in archived if generation in {p.generation for p in piece.unpurged}]
+        new, vanished = multiset_difference(live, _within(tools, piece, kept))
+        result.known[piece.number] = fingerprint_rows(live)
+        result.vanished += vanished
+        if new.num_rows:
+            result.slices.append(piece)
+            result.new.append(new)
+
+
+def _live_rows(tools: Tools, piece: Slice) -> pa.Table:
+    """The slice's rows as read, believed only when the database counts the same."""
+    for _ in range(3):
+        rows = pa.concat_tables([READ_SCHEMA.empty_table(), *tools.facts.read(piece.window)])
+        with tools.database.reading() as connection:
+            (counted,) = tools.facts.fingerprints(connection, piece.window)
+        if counted == fingerprint_rows(rows):
+            return rows
+    raise ArchiveDamaged(f"The rows of {piece.window} change while they are read: the next run tries again.")
+
+
+def _archived_rows(tools: Tools, entry: JournaledWindow, differing: Sequence[Slice]) -> list[tuple[int, pa.Table]]:
+    """The rows of every object that holds something unpurged for one of the slices."""
+    generations = {part.generation for piece in differing for part in piece.unpurged}
+    objects = [found for found in tools.journal.objects(entry.id) if found.generation in generations]
+    return [(found.generation, read_proven(tools.stores, found)[1]) for found in objects]
+
+
+def _within(tools: Tools, piece: Slice, tables: Sequence[pa.Table]) -> pa.Table:
+    start, end = (tools.facts.micros(instant) for instant in (piece.window.start_at, piece.window.end_at))
+    rows = pa.concat_tables([READ_SCHEMA.empty_table(), *tables])
+    stored = rows.column(STORED).to_numpy()
+    return rows.filter(pa.array((stored >= start) & (stored < end)))
+
+
+def multiset_difference(live: pa.Table, archived: pa.Table) -> tuple[pa.Table, int]:
+    """The rows of `live` that `archived` lacks, each as often as it lacks it, and how many it holds in excess."""
+    texts = pa.chunked_array([*row_texts(live).chunks, *row_texts(archived).chunks], pa.string())
+    codes = texts.combine_chunks().dictionary_encode().indices.to_numpy()
+    mine, theirs = codes[: live.num_rows], codes[live.num_rows :]
+    width = int(codes.max()) + 1 if len(codes) else 0
+    have, held = np.bincount(mine, minlength=width), np.bincount(theirs, minlength=width)
+    order = np.argsort(mine, kind="stable")
+    firsts = np.cumsum(have) - have
+    occurrence = np.arange(len(mine)) - firsts[mine[order]]
+    lacking = order[occurrence >= held[mine[order]]]
+    return live.take(pa.array(np.sort(lacking))), int(np.maximum(held - have, 0).sum())

@@ -1,0 +1,183 @@
+"""Seal: a window's rows become an object only after file and database agree on every slice's fingerprint.
+
+The file is read back from disk before it is believed, and the bytes that were read back are the bytes
+that are put.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import BinaryIO
+
+import numpy as np
+import pyarrow as pa
+
+from servicemanager.archive.journal import Part
+from servicemanager.archive.parquet import MAX_BYTES, Label, Writer, read_object
+from servicemanager.errors import ArchiveDamaged, ArchiveRefused, ServiceManagerError, StagingFailed
+from servicemanager.export.staging import failing_in, staged_file
+from servicemanager.export.tools import Tools
+from servicemanager.iotdb.fingerprint import MICRO, STORED, Fingerprint, fingerprint_slices, total
+from servicemanager.iotdb.window import Window
+
+_ATTEMPTS = 3
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 -- stored values have no zone
+
+
+class Disagreement(ServiceManagerError):
+    """File and database count differently."""
+
+    retryable = True
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """An object that may be put: its bytes, and what they hold for each slice."""
+
+    label: Label
+    body: bytes
+    parts: tuple[Part, ...]
+
+
+def seal_window(tools: Tools, label: Label) -> Sealed | None:
+    """Read the window of `label` and seal it; None when it holds no rows.
+
+    Rows that arrive while it is read make file and database disagree; then it is read again.
+    """
+    for attempt in range(1, _ATTEMPTS + 1):
+        tools.context.checkpoint()
+        try:
+            return _seal(tools, label, tools.facts.read(label.window))
+        except Disagreement as error:
+            if attempt == _ATTEMPTS:
+                raise ArchiveDamaged(
+                    f"The rows of {label.window} could not be archived: after {_ATTEMPTS} readings file and database "
+                    f"still differ in {error}. Nothing was put or deleted."
+                ) from error
+            tools.context.progress.say("read again", window=str(label.window), differs=str(error))
+    return None
+
+
+def seal_rows(tools: Tools, label: Label, rows: pa.Table, slices: Sequence[tuple[int, Window]]) -> Sealed:
+    """Seal rows that are already known to be in the database and not in the archive: a further generation."""
+    edges = _edges(tools, [window for _, window in slices])
+    proofs = _between(fingerprint_slices(rows, edges), len(slices))
+    with staged_file(tools.staging, tools.uuid) as file:
+        body = _build(tools, file, label.sealed(total(proofs)), [rows])
+    _check(_between(_read_back(body, edges), len(slices)), proofs)
+    pairs = zip(slices, proofs, strict=True)
+    return Sealed(label.sealed(total(proofs)), body, tuple(Part(label.generation, n, w, f) for (n, w), f in pairs))
+
+
+def adopt(tools: Tools, label: Label, body: bytes) -> Sealed:
+    """Take an object that is already in the store for what it holds, whoever put it there.
+
+    Raises ArchiveRefused when it is another database's or another window's, ArchiveDamaged when it is unreadable.
+    """
+    url = tools.stores.current.url_of(label.key)
+    found, rows = read_object(body, url)
+    if (found.database, found.window, found.generation) != (label.database, label.window, label.generation):
+        raise ArchiveRefused(
+            f"The object {url} holds other rows than its name says (database {found.database}, window "
+            f"{found.window}, generation {found.generation}): move it away, then run the export again."
+        )
+    slices = _slices(tools, label.window, [rows.column(STORED).to_numpy()])
+    parts = _parts(tools, label, slices, body)
+    if total(part.fingerprint for part in parts) != found.fingerprint:
+        raise ArchiveDamaged(f"The object {url} does not hold the rows that its label promises: move it away.")
+    return Sealed(label.sealed(total(part.fingerprint for part in parts)), body, parts)
+
+
+def _seal(tools: Tools, label: Label, tables: Iterable[pa.Table]) -> Sealed | None:
+    with staged_file(tools.staging, tools.uuid) as file, failing_in(tools.staging):
+        writer = Writer(file, tools.facts.time)
+        try:
+            for rows in tables:
+                writer.append(rows)
+                tools.context.checkpoint()
+        except BaseException:
+            writer.abandon()
+            raise
+        if not writer.stored:
+            writer.abandon()
+            return None
+        slices = _slices(tools, label.window, writer.stored)
+        with tools.database.reading() as connection:
+            cuts = [window.start_at for window in slices[1:]]
+            counted = tools.facts.fingerprints(connection, label.window, cuts)
+        sealed = label.sealed(total(counted))
+        writer.close(sealed)
+        body = _content(file, label)
+    parts = _parts(tools, label, slices, body)
+    _check([part.fingerprint for part in parts], counted)
+    return Sealed(sealed, body, parts)
+
+
+def _build(tools: Tools, file: BinaryIO, label: Label, tables: Iterable[pa.Table]) -> bytes:
+    with failing_in(tools.staging):
+        writer = Writer(file, tools.facts.time)
+        for rows in tables:
+            writer.append(rows)
+        writer.close(label)
+        return _content(file, label)
+
+
+def _content(file: BinaryIO, label: Label) -> bytes:
+    file.flush()
+    file.seek(0)
+    body = file.read()
+    if len(body) > MAX_BYTES:
+        raise ArchiveRefused(
+            f"The rows of {label.window} make an object of {len(body)} bytes, more than one conditional put may carry."
+        )
+    return body
+
+
+def _slices(tools: Tools, window: Window, stored: Iterable[np.ndarray]) -> list[Window]:
+    """Cut `window` into slices of a bounded number of rows, at whole seconds; without an index it is one slice."""
+    times = np.sort(np.concatenate(list(stored)))
+    cuts: list[datetime] = []
+    if tools.facts.shape.indexed:
+        edges = np.unique(times[tools.slice_rows :: tools.slice_rows] // MICRO)
+        begins = [_EPOCH + timedelta(seconds=int(second)) for second in edges]
+        instants = [tools.facts.time.to_window(begin, begin + timedelta(seconds=1)).start_at for begin in begins]
+        cuts = sorted({instant for instant in instants if window.start_at < instant < window.end_at})
+    bounds = [window.start_at, *cuts, window.end_at]
+    return [Window(a, b) for a, b in pairwise(bounds)]
+
+
+def _parts(tools: Tools, label: Label, slices: Sequence[Window], body: bytes) -> tuple[Part, ...]:
+    """What the bytes themselves, decoded, hold for each slice."""
+    cuts = [tools.facts.micros(window.start_at) for window in slices[1:]]
+    found = _read_back(body, cuts)
+    return tuple(Part(label.generation, n, w, f) for n, (w, f) in enumerate(zip(slices, found, strict=True)))
+
+
+def _read_back(body: bytes, cuts: Sequence[int]) -> list[Fingerprint]:
+    try:
+        return fingerprint_slices(read_object(body, "The staged file")[1], cuts)
+    except ArchiveDamaged as error:
+        raise StagingFailed(f"{error} The disk gave back other bytes than were written.") from error
+
+
+def _edges(tools: Tools, slices: Sequence[Window]) -> list[int]:
+    """Both ends of disjoint slices, in order; neighbours share an end."""
+    return [tools.facts.micros(instant) for window in slices for instant in (window.start_at, window.end_at)]
+
+
+def _between(fingerprints: Sequence[Fingerprint], slices: int) -> list[Fingerprint]:
+    """Of the fingerprints between all edges, those of the slices; what lies outside of them must be empty."""
+    inside = list(fingerprints[1::2])[:slices]
+    outside = total(fingerprints[0::2])
+    if outside.rows:
+        raise StagingFailed(f"{outside.rows} rows lie outside of the slices that they were read from.")
+    return inside
+
+
+def _check(archived: Sequence[Fingerprint], counted: Sequence[Fingerprint]) -> None:
+    for mine, theirs in zip(archived, counted, strict=True):
+        if mine != theirs:
+            raise Disagreement(mine.difference(theirs))

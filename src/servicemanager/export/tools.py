@@ -1,0 +1,34 @@
+"""What the steps of an export work with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from servicemanager.archive.journal import Journal
+from servicemanager.archive.proof import Stores
+from servicemanager.iotdb.engine import Database
+from servicemanager.iotdb.facts import Facts
+from servicemanager.jobs.job import JobContext
+
+#: Rows of one purge transaction, where an index lets a slice be found.
+SLICE_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class Tools:
+    """Ports and settings of one run."""
+
+    database: Database
+    facts: Facts
+    journal: Journal
+    stores: Stores
+    #: The database's own name in the archive.
+    uuid: str
+    staging: Path
+    zone: ZoneInfo
+    #: Whether the Node version's CSV files are written too.
+    csv: bool
+    context: JobContext
+    slice_rows: int = SLICE_ROWS

@@ -1,0 +1,156 @@
+"""The work on each window of a plan: archive, reconcile, purge; and what to do where a window is in trouble.
+
+Trouble with one window is put down and the next one is taken; what concerns them all ends the run.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from servicemanager.archive.journal import ArchivedObject, JournaledWindow
+from servicemanager.archive.parquet import Label, read_object
+from servicemanager.archive.proof import sha256
+from servicemanager.errors import ArchiveDamaged, ArchiveRefused, ObjectCold, ObjectExists
+from servicemanager.export import legacy_csv
+from servicemanager.export.plan import Action, ExportPlan, PlannedWindow, Purge
+from servicemanager.export.purge import prove_objects, purge_slices, slices_of
+from servicemanager.export.reconcile import Differences, compare_window
+from servicemanager.export.seal import Sealed, adopt, seal_rows, seal_window
+from servicemanager.export.tools import Tools
+from servicemanager.iotdb.fingerprint import Fingerprint
+
+#: How often a window is compared again while rows keep arriving in it.
+_ROUNDS = 3
+_TROUBLE = (ArchiveDamaged, ArchiveRefused, ObjectCold)
+
+
+@dataclass
+class Tally:
+    """What a run has done so far."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+
+
+def execute(tools: Tools, plan: ExportPlan, tally: Tally) -> None:
+    progress = tools.context.progress
+    progress.expect("archived", sum(p.rows for p in plan.windows if p.action is not Action.PURGE))
+    progress.expect("purged", plan.rows if plan.purge is Purge.YES else 0)
+    for planned, entry in _journaled(tools, plan):
+        tools.context.checkpoint()
+        try:
+            _work_off(tools, planned, entry, tally, purge=plan.purge is Purge.YES)
+        except _TROUBLE as error:
+            tally.problems.append(str(error))
+            progress.say("window failed", window=str(planned.window), error=str(error))
+
+
+def _journaled(tools: Tools, plan: ExportPlan) -> list[tuple[PlannedWindow, JournaledWindow]]:
+    """Journal what is new, in one transaction, before any of it is touched."""
+    new = [(planned.window, planned.creation_date) for planned in plan.windows if planned.journaled is None]
+    if new:
+        tools.context.checkpoint()
+        with tools.database.transaction() as tx:
+            tools.context.lease.pass_fence(tx)
+            tools.journal.plan(tx, new, tools.database.now(tx))
+    entries = {entry.window: entry for entry in tools.journal.windows()}
+    return [(planned, entries[planned.window]) for planned in plan.windows]
+
+
+def _work_off(tools: Tools, planned: PlannedWindow, entry: JournaledWindow, tally: Tally, *, purge: bool) -> None:
+    """Bring one window as far as it can come."""
+    settled: bool | None = planned.action is Action.PURGE
+    if planned.action in {Action.ARCHIVE, Action.RESUME}:
+        settled = _archive(tools, planned, entry, tally)
+    if settled is None:
+        return
+    known = {} if settled else _reconcile(tools, entry, tally)
+    if purge:
+        _purge(tools, entry, known, tally)
+    tools.context.progress.say("window done", window=str(entry.window), rows=planned.rows, action=planned.action.value)
+
+
+def _archive(tools: Tools, planned: PlannedWindow, entry: JournaledWindow, tally: Tally) -> bool | None:
+    """True when the window was sealed just now, False when an object of an earlier run was found, None for no rows."""
+    label = Label(tools.uuid, entry.window, entry.creation_date, 0)
+    if planned.action is Action.RESUME and tools.stores.current.stat(label.key):
+        _record(tools, entry, adopt(tools, label, tools.stores.current.read(label.key)), tally)
+        return False
+    sealed = seal_window(tools, label)
+    if sealed is None:
+        return None
+    return _deliver(tools, entry, sealed, tally)
+
+
+def _deliver(tools: Tools, entry: JournaledWindow, sealed: Sealed, tally: Tally) -> bool:
+    """Put and journal; False when another object was there, which then is journaled for what it holds."""
+    tools.context.checkpoint()
+    store, label = tools.stores.current, sealed.label
+    try:
+        store.put_new(label.key, sealed.body, label.to_metadata())
+    except ObjectExists:
+        adopted = adopt(tools, label, store.read(label.key))
+        _record(tools, entry, adopted, tally)
+        return adopted.parts == sealed.parts
+    _record(tools, entry, sealed, tally)
+    return True
+
+
+def _record(tools: Tools, entry: JournaledWindow, sealed: Sealed, tally: Tally) -> None:
+    label, url = sealed.label, tools.stores.current.url_of(sealed.label.key)
+    assert label.fingerprint is not None  # noqa: S101 -- sealing filled it in
+    if tools.csv:
+        legacy_csv.put_csv(tools.stores.current, label, _rows(sealed), tools.zone)
+    tools.context.checkpoint()
+    with tools.database.transaction() as tx:
+        tools.context.lease.pass_fence(tx)
+        now = tools.database.now(tx)
+        found = ArchivedObject(label.generation, url, len(sealed.body), sha256(sealed.body), label.fingerprint, now)
+        tools.journal.record(tx, entry.id, found, sealed.parts)
+    tally.counts.update(objects=1, bytes=len(sealed.body), rows_archived=label.fingerprint.rows)
+    tools.context.progress.advance("archived", label.fingerprint.rows)
+
+
+def _rows(sealed: Sealed) -> pa.Table:
+    return read_object(sealed.body, sealed.label.key)[1]
+
+
+def _reconcile(tools: Tools, entry: JournaledWindow, tally: Tally) -> Mapping[int, Fingerprint]:
+    """Archive what the archive lacks of this window; what was found is all archived when this returns."""
+    for _ in range(_ROUNDS):
+        found = compare_window(tools, entry)
+        if not found.new:
+            _report_vanished(entry, found, tally)
+            return found.known
+        generation = len(tools.journal.objects(entry.id))
+        label = Label(tools.uuid, entry.window, entry.creation_date, generation)
+        slices = [(piece.number, piece.window) for piece in found.slices]
+        sealed = seal_rows(tools, label, pa.concat_tables(found.new), slices)
+        tally.counts.update(rows_late=sum(rows.num_rows for rows in found.new))
+        _deliver(tools, entry, sealed, tally)
+    raise ArchiveDamaged(f"Rows keep arriving in {entry.window}: the next run goes on with it.")
+
+
+def _report_vanished(entry: JournaledWindow, found: Differences, tally: Tally) -> None:
+    if found.vanished:
+        tally.counts.update(rows_only_archived=found.vanished)
+        tally.notices.append(
+            f"{found.vanished} rows of {entry.window} stand only in the archive: somebody else deleted them from Facts."
+        )
+
+
+def _purge(tools: Tools, entry: JournaledWindow, known: Mapping[int, Fingerprint], tally: Tally) -> None:
+    for _ in range(_ROUNDS):
+        slices = slices_of(tools.journal.parts(entry.id))
+        prove_objects(tools, entry, slices)
+        deleted, differing = purge_slices(tools, entry, slices, known)
+        tally.counts.update(rows_purged=deleted)
+        if not differing:
+            return
+        known = _reconcile(tools, entry, tally)
+    raise ArchiveDamaged(f"Rows keep arriving in {entry.window}: the next run goes on with it.")

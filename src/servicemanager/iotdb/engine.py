@@ -1,0 +1,79 @@
+"""One door to the database, whichever of the two dialects it speaks.
+
+Every session reads and writes in UTC under READ COMMITTED, waits at most a second for a lock, and is
+dropped by the server when it stays silent for a third of a lease, so that a frozen process keeps no lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+from uuid import uuid4
+
+import sqlalchemy as sa
+
+from servicemanager.iotdb import tables
+from servicemanager.iotdb.failures import translating
+
+Dialect = Literal["mysql", "sqlite"]
+
+
+@dataclass(frozen=True)
+class Database:
+    """Thread-safe; connections come from one bounded pool."""
+
+    engine: sa.Engine
+    dialect: Dialect
+    #: Where it is, for messages: never with a password.
+    place: str
+    #: The address that the reader of Arrow batches connects to: with the password, so never shown.
+    reader_url: Callable[[], str]
+
+    @contextmanager
+    def transaction(self) -> Iterator[sa.Connection]:
+        """A short transaction that may write: committed at the end, rolled back on any exception.
+
+        Raises DatabaseUnreachable where the answer to COMMIT was lost too: whoever must know reads again.
+        """
+        with translating(self.place), self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A connection in autocommit: each statement sees what is committed, and nothing stays locked."""
+        with translating(self.place), self.engine.connect() as connection:
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+
+    def now(self, connection: sa.Connection) -> datetime:
+        """The database's clock, in UTC. The embedded database has this machine's."""
+        if self.dialect == "sqlite":
+            return datetime.now(UTC)
+        return connection.execute(sa.text("SELECT UTC_TIMESTAMP(6)")).scalar_one().replace(tzinfo=UTC)
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def database_uuid(database: Database) -> str:
+    """The name that this database bears in its archive; given once, when it is first asked for."""
+    insert = tables.meta.insert().prefix_with("IGNORE", dialect="mysql").prefix_with("OR IGNORE", dialect="sqlite")
+    with database.transaction() as connection:
+        found = read_meta(connection, "database_uuid")
+        if found is None:
+            connection.execute(insert.values(name="database_uuid", value=str(uuid4())))
+            found = read_meta(connection, "database_uuid")
+    assert found is not None  # noqa: S101 -- it was inserted above, by us or by another instance
+    return found
+
+
+def read_meta(connection: sa.Connection, name: str) -> str | None:
+    query = sa.select(tables.meta.c.value).where(tables.meta.c.name == name)
+    return connection.execute(query).scalar_one_or_none()
+
+
+def write_meta(connection: sa.Connection, name: str, value: str) -> None:
+    connection.execute(tables.meta.delete().where(tables.meta.c.name == name))
+    connection.execute(tables.meta.insert().values(name=name, value=value))

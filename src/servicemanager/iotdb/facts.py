@@ -1,0 +1,146 @@
+"""Facts: counted, read as Arrow, fingerprinted, deleted; always by windows of arrival time.
+
+Nothing here decides anything: a window's rows are deleted by whoever holds the proof for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from servicemanager.iotdb.engine import Database
+from servicemanager.iotdb.fingerprint import COLUMNS, EMPTY, INTEGERS, STORED, STRINGS, Fingerprint
+from servicemanager.iotdb.reader import read_mysql, read_sqlite
+from servicemanager.iotdb.shape import Shape, describe
+from servicemanager.iotdb.spelling import EARLIEST_TIMESTAMP, MySqlSpelling, SqliteSpelling, Statements
+from servicemanager.iotdb.stored import StoredTime, UtcTime, WallTime, snap, stored_micros
+from servicemanager.iotdb.window import Calendar, Window
+
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 -- stored values have no zone
+_EVER = datetime(1, 1, 1)  # noqa: DTZ001
+
+#: What `Facts.read` yields: the columns as they are, and the time as stored.
+READ_SCHEMA = pa.schema(
+    [(name, pa.string() if name in STRINGS else pa.int64()) for name in COLUMNS] + [(STORED, pa.int64())]
+)
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """How many rows arrived within a stretch of time."""
+
+    window: Window
+    rows: int
+
+
+class Facts:
+    """The readings of one database."""
+
+    def __init__(self, database: Database, shape: Shape) -> None:
+        self._database = database
+        self.shape = shape
+        self.time: StoredTime = WallTime(shape.wall_zone) if shape.wall_zone else UtcTime()
+        self._sql = _statements(database, shape)
+
+    @classmethod
+    def open(cls, database: Database, datetime_zone: str) -> Facts:
+        """Look at the table first. Raises DatabaseRefused where it lacks what the platform's has."""
+        return cls(database, describe(database, datetime_zone))
+
+    def calendar(self, zone: ZoneInfo) -> Calendar:
+        """Local days of `zone`, at whose ends this table can be cut."""
+        return Calendar(zone, lambda instant: snap(self.time, instant))
+
+    def micros(self, instant: datetime) -> int:
+        """`instant` on the scale of the column STORED."""
+        return stored_micros(self.time, instant)
+
+    def counts(self, span: Window | None, until: datetime, step: timedelta) -> list[Bucket]:
+        """Rows within `span`, or all before `until`, by buckets of `step`, oldest first; without dateless ones."""
+        where = self._where(span) if span else self._sql.where(_EVER, self.time.to_stored(until))
+        seconds = int(step.total_seconds())
+        buckets = []
+        for number, rows in self._query(self._sql.count_by(seconds, where)):
+            if number is not None:
+                begin = _EPOCH + timedelta(seconds=int(number) * seconds)
+                buckets.append(Bucket(self.time.to_window(begin, begin + step), int(rows)))
+        return buckets
+
+    def count_dateless(self) -> int:
+        """Rows whose creationDate is NULL or no point in time: no window holds them."""
+        return self._count(f"({self._sql.spelling.seconds}) IS NULL")
+
+    def count_from(self, instant: datetime) -> int:
+        """Rows that arrived at `instant` or later."""
+        start = self.time.to_stored(instant)
+        return self._count(f"creationDate >= '{start.isoformat(sep=' ', timespec='seconds')}'")
+
+    def read(self, window: Window) -> Iterator[pa.Table]:
+        """The rows of `window` as tables of READ_SCHEMA, in no order.
+
+        The reader has no back-pressure: what it has read waits in memory, so `window` must be bounded.
+        """
+        query = self._sql.select(self._where(window))
+        reader = _READERS[self._database.dialect]
+        for table in reader(self._database, query):
+            if table.num_rows:
+                yield table.cast(READ_SCHEMA)
+
+    def fingerprints(
+        self, connection: sa.Connection, window: Window, cuts: Sequence[datetime] = (), *, lock: bool = False
+    ) -> list[Fingerprint]:
+        """What the database itself counts for each slice of `window` between the instants `cuts`.
+
+        With `lock` (and without cuts) the rows stay locked until the connection's transaction ends.
+        """
+        stored = [self.time.to_stored(cut) for cut in cuts]
+        found = dict.fromkeys(range(len(cuts) + 1), EMPTY)
+        query = self._sql.fingerprints(self._where(window), stored, lock=lock)
+        for row in connection.exec_driver_sql(query):
+            found[int(row[0] or 0)] = _fingerprint(row[1:])
+        return list(found.values())
+
+    def delete(self, connection: sa.Connection, window: Window) -> int:
+        """Delete the rows of `window` and return how many there were. The caller decides whether to commit."""
+        query = f"DELETE FROM Facts WHERE {self._where(window)}"
+        return connection.exec_driver_sql(query).rowcount
+
+    def check_delete(self) -> None:
+        """Raise DatabaseRefused, with the GRANT, where rows may not be deleted."""
+        with self._database.transaction() as connection:
+            connection.exec_driver_sql("DELETE FROM Facts WHERE 1 = 0")
+
+    def _where(self, window: Window) -> str:
+        return self._sql.where(self.time.to_stored(window.start_at), self.time.to_stored(window.end_at))
+
+    def _query(self, query: str) -> list[Sequence[Any]]:
+        with self._database.reading() as connection:
+            return list(connection.exec_driver_sql(query))
+
+    def _count(self, where: str) -> int:
+        return int(self._query(f"SELECT COUNT(*) FROM Facts WHERE {where}")[0][0])
+
+
+_READERS: dict[str, Callable[[Database, str], Iterator[pa.Table]]] = {"mysql": read_mysql, "sqlite": read_sqlite}
+
+
+def _statements(database: Database, shape: Shape) -> Statements:
+    if database.dialect == "sqlite":
+        return Statements(SqliteSpelling(), shape.nullable, guarded=True, earliest=None)
+    wall = shape.wall_zone is not None
+    # A zero date compares below every TIMESTAMP, so only wall times need the guard.
+    return Statements(MySqlSpelling(), shape.nullable, guarded=wall, earliest=None if wall else EARLIEST_TIMESTAMP)
+
+
+def _fingerprint(row: Sequence[Any]) -> Fingerprint:
+    rows, *numbers = (int(value or 0) for value in row)
+    if not rows:
+        return EMPTY
+    width = len(STRINGS) + len(INTEGERS) + 1
+    return Fingerprint(rows, tuple(numbers[:width]), tuple(numbers[width:-1]), numbers[-1])

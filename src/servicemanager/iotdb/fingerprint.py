@@ -1,0 +1,197 @@
+"""Fingerprints of readings: what database and archive, each counting for itself, must agree on.
+
+A fingerprint holds the number of rows; for each column the number of values that are not NULL and
+their sum (integers as they are, times as epoch seconds, strings by the CRC-32 of their UTF-8 bytes);
+and `bound`, the sum of one CRC-32 over all the fields of a row, which binds a row together so that
+values that change places between rows are noticed. Fingerprints of disjoint rows add up.
+
+The archive's side is computed here, from decoded values; the database's side in SQL (`facts`).
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+#: The columns of Facts that a person's eye sees, in the table's own order, without creationDate.
+STRINGS = ("channel", "device_group", "device")
+INTEGERS = ("year", "month", "day", "week_day", "hour", "minute", "second", "sensor", "data")
+COLUMNS = (
+    "channel", "year", "month", "day", "week_day", "hour", "minute", "second",
+    "device_group", "device", "sensor", "data",
+)  # fmt: skip
+#: The stored time of a row as microseconds since 1970: UTC for TIMESTAMP columns, wall time for DATETIME.
+STORED = "stored_us"
+
+MICRO = 1_000_000
+_HALF = 32
+_LOW = (1 << _HALF) - 1
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """Exact integers throughout; see the module's docstring for their meaning.
+
+    `counts` and `sums` follow STRINGS, INTEGERS and then the time.
+    """
+
+    rows: int
+    counts: tuple[int, ...]
+    sums: tuple[int, ...]
+    bound: int
+
+    def __add__(self, other: Fingerprint) -> Fingerprint:
+        return Fingerprint(
+            self.rows + other.rows,
+            tuple(a + b for a, b in zip(self.counts, other.counts, strict=True)),
+            tuple(a + b for a, b in zip(self.sums, other.sums, strict=True)),
+            self.bound + other.bound,
+        )
+
+    def to_json(self) -> str:
+        value = {"rows": self.rows, "counts": self.counts, "sums": self.sums, "bound": self.bound}
+        return json.dumps(value, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Fingerprint:
+        """Raises ValueError for anything but what `to_json` wrote."""
+        try:
+            value = json.loads(text)
+            return cls(
+                int(value["rows"]),
+                tuple(map(int, value["counts"])),
+                tuple(map(int, value["sums"])),
+                int(value["bound"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a fingerprint: {text[:80]}") from error
+
+    def difference(self, other: Fingerprint) -> str:
+        """In words, where two fingerprints disagree: for messages."""
+        if self.rows != other.rows:
+            return f"{self.rows} against {other.rows} rows"
+        names = (*STRINGS, *INTEGERS, "creationDate")
+        pairs = zip(names, self.counts, other.counts, self.sums, other.sums, strict=True)
+        differing = [name for name, n, m, a, b in pairs if (n, a) != (m, b)]
+        return f"the values of {', '.join(differing)}" if differing else "which values stand in one row"
+
+
+_WIDTH = len(STRINGS) + len(INTEGERS) + 1
+EMPTY = Fingerprint(0, (0,) * _WIDTH, (0,) * _WIDTH, 0)
+
+
+def total(fingerprints: Iterable[Fingerprint]) -> Fingerprint:
+    return sum(fingerprints, start=EMPTY)
+
+
+def fingerprint_rows(rows: pa.Table) -> Fingerprint:
+    """Of a table with COLUMNS and STORED."""
+    return fingerprint_slices(rows, ())[0]
+
+
+def fingerprint_slices(rows: pa.Table, cuts: Sequence[int]) -> list[Fingerprint]:
+    """One fingerprint for each slice between the ascending `cuts` (microseconds, as STORED)."""
+    slices = len(cuts) + 1
+    stored = rows.column(STORED).to_numpy()
+    where = np.searchsorted(np.asarray(cuts, dtype=np.int64), stored, side="right")
+    lengths = np.bincount(where, minlength=slices)
+    columns = [_by_slice(values, valid, where, slices) for values, valid in _numbers(rows, stored)]
+    bound = _sums(row_hashes(rows), where, slices)
+    return [
+        Fingerprint(
+            int(lengths[i]),
+            tuple(counts[i] for counts, _ in columns),
+            tuple(sums[i] for _, sums in columns),
+            bound[i],
+        )
+        for i in range(slices)
+    ]
+
+
+def row_hashes(rows: pa.Table) -> Ints:
+    """CRC-32 of each row's text."""
+    return np.concatenate([_crc32(chunk) for chunk in row_texts(rows).chunks] or [np.zeros(0, np.int64)])
+
+
+def row_texts(rows: pa.Table) -> pa.ChunkedArray:
+    """Each row as one text, equal for equal rows only; the SQL of `spelling` writes the same text.
+
+    A string is its length in UTF-8 bytes, a colon and its bytes; semicolons part the fields;
+    NULL is the letter N, which no length and no number begins with.
+    """
+    fields = [_string_text(rows.column(name)) for name in STRINGS]
+    fields += [pc.cast(rows.column(name), pa.string()) for name in (*INTEGERS, STORED)]
+    return pc.binary_join_element_wise(*fields, ";", null_handling="replace", null_replacement="N")
+
+
+def _numbers(rows: pa.Table, stored: Ints) -> Iterable[tuple[Ints, npt.NDArray[np.bool_]]]:
+    for name in STRINGS:
+        yield _string_hashes(rows.column(name)), _valid(rows.column(name))
+    for name in INTEGERS:
+        yield pc.fill_null(rows.column(name), 0).to_numpy(), _valid(rows.column(name))
+    yield to_seconds(stored), np.ones(len(stored), np.bool_)
+
+
+def to_seconds(micros: Ints) -> Ints:
+    """Whole seconds, cut towards zero as SQL's TIMESTAMPDIFF does."""
+    return micros // MICRO + ((micros < 0) & (micros % MICRO != 0))
+
+
+def _by_slice(
+    values: Ints, valid: npt.NDArray[np.bool_], where: npt.NDArray[np.intp], slices: int
+) -> tuple[list[int], list[int]]:
+    if not valid.all():
+        values, where = values[valid], where[valid]
+    return np.bincount(where, minlength=slices).tolist(), _sums(values, where, slices)
+
+
+def _sums(values: Ints, where: npt.NDArray[np.intp], slices: int) -> list[int]:
+    """Exact sums: the halves of 64-bit values are added apart, so that no total can overflow."""
+    sums = []
+    for i in range(slices):
+        chosen = values if slices == 1 else values[where == i]
+        sums.append((int((chosen >> _HALF).sum()) << _HALF) + int((chosen & _LOW).sum()))
+    return sums
+
+
+def _valid(column: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+    return np.asarray(column.is_valid().to_numpy(), dtype=np.bool_)
+
+
+def _string_hashes(column: pa.ChunkedArray) -> Ints:
+    """CRC-32 of each string's bytes, 0 for NULL; each distinct string is hashed once."""
+    encoded = column.combine_chunks().dictionary_encode()
+    encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
+    hashes = np.append(_crc32(encoded.dictionary), 0)
+    return hashes[pc.fill_null(encoded.indices, len(hashes) - 1).to_numpy()]
+
+
+def _string_text(column: pa.ChunkedArray) -> Any:
+    lengths = pc.cast(pc.binary_length(column), pa.string())
+    return pc.binary_join_element_wise(lengths, column, ":")
+
+
+def _crc32(texts: pa.Array) -> Ints:
+    """CRC-32 (zlib, RFC 1952) of each string's bytes, read straight from Arrow's buffers."""
+    if len(texts) == 0:
+        return np.zeros(0, np.int64)
+    _, offsets, content = texts.cast(pa.large_string()).buffers()
+    ends = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1].tolist()
+    view, crc32 = memoryview(content if content is not None else b""), zlib.crc32
+    starts = iter(ends)
+    begin = next(starts)
+    hashes = np.empty(len(texts), np.int64)
+    for i, end in enumerate(starts):
+        hashes[i] = crc32(view[begin:end])
+        begin = end
+    return hashes

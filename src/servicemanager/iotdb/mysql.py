@@ -1,0 +1,199 @@
+"""A MySQL or MariaDB server: the first host of the list that answers, is writable and is no replica."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pymysql
+import sqlalchemy as sa
+from pymysql.cursors import DictCursor
+
+from servicemanager.errors import DatabaseRefused, DatabaseUnreachable, ServiceManagerError
+from servicemanager.iotdb.engine import Database
+from servicemanager.iotdb.failures import translate, translating
+
+_CONNECT_SECONDS = 5
+_ANSWER_SECONDS = 600
+_SQL_MODE = "STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION,NO_BACKSLASH_ESCAPES"
+_NO_SUCH_STATEMENT = 1064
+_NO_RIGHT = 1227
+
+
+@dataclass(frozen=True)
+class Login:
+    """How to reach a server; the password stays out of every repr."""
+
+    #: (name, port), tried in this order.
+    hosts: tuple[tuple[str, int], ...]
+    user: str
+    database: str
+    password: str = field(default="", repr=False)
+    #: disabled, required, verify_ca or verify_identity, as MySQL's own clients mean them.
+    ssl_mode: str = "disabled"
+    ssl_ca: Path | None = None
+    #: All connections together, the reader's one included.
+    connection_limit: int = 10
+    #: Silence after which the server drops a session.
+    idle_limit: timedelta = timedelta(seconds=5)
+
+
+def open_mysql(login: Login) -> Database:
+    """Connect once, to tell at start what is wrong. Raises DatabaseUnreachable or DatabaseRefused."""
+    hosts = _Hosts(login)
+    engine = sa.create_engine(
+        "mysql+pymysql://",
+        creator=hosts.connect,
+        pool_size=login.connection_limit - 1,
+        max_overflow=0,
+        pool_pre_ping=True,
+    )
+    names = ",".join(f"{name}:{port}" for name, port in login.hosts)
+    database = Database(engine, "mysql", f"{names}/{login.database}", hosts.reader_url)
+    with translating(database.place), engine.connect():
+        return database
+
+
+class _Hosts:
+    """Remembers which host answered last, for the reader must ask the same one."""
+
+    def __init__(self, login: Login) -> None:
+        self._login = login
+        self._lock = threading.Lock()
+        self._current = login.hosts[0]
+
+    def connect(self) -> pymysql.Connection[Any]:
+        failures: list[ServiceManagerError] = []
+        for host in self._login.hosts:
+            try:
+                connection = _connect(self._login, *host)
+            except ServiceManagerError as error:
+                failures.append(error)
+            else:
+                with self._lock:
+                    self._current = host
+                return connection
+        raise _combined(failures)
+
+    def reader_url(self) -> str:
+        login = self._login
+        with self._lock:
+            name, port = self._current
+        host = f"[{name}]" if ":" in name else name
+        ca = f"&ssl-ca={quote(str(login.ssl_ca))}" if login.ssl_ca else ""
+        user = f"{quote(login.user, safe='')}:{quote(login.password, safe='')}"
+        # Without prefer_socket=false the reader leaves TCP, and with it TLS, for a socket on loopback.
+        return (
+            f"mysql://{user}@{host}:{port}/{quote(login.database)}"
+            f"?prefer_socket=false&ssl-mode={login.ssl_mode.upper()}{ca}"
+        )
+
+
+def _combined(failures: list[ServiceManagerError]) -> ServiceManagerError:
+    if len(failures) == 1:
+        return failures[0]
+    return DatabaseUnreachable("No host of MYSQL_HOST can be used. " + " ".join(str(f) for f in failures))
+
+
+def _connect(login: Login, name: str, port: int) -> pymysql.Connection[Any]:
+    place = f"{name}:{port}/{login.database}"
+    try:
+        connection = pymysql.connect(
+            host=name,
+            port=port,
+            user=login.user,
+            password=login.password,
+            database=login.database,
+            charset="utf8mb4",
+            connect_timeout=_CONNECT_SECONDS,
+            read_timeout=_ANSWER_SECONDS,
+            write_timeout=_ANSWER_SECONDS,
+            **_tls(login),
+        )
+    except (pymysql.Error, OSError, ValueError) as error:
+        raise _unreachable(error, place) from error
+    try:
+        _prepare(connection, login, place)
+    except pymysql.Error as error:
+        connection.close()
+        raise translate(error, place) from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _unreachable(error: Exception, place: str) -> ServiceManagerError:
+    if isinstance(error, pymysql.Error):
+        return translate(error, place)
+    return DatabaseUnreachable(f"The database at {place} can't be reached ({error}): check MYSQL_HOST.")
+
+
+def _tls(login: Login) -> dict[str, Any]:
+    if login.ssl_mode == "disabled":
+        return {"ssl_disabled": True}
+    context = ssl.create_default_context(cafile=str(login.ssl_ca) if login.ssl_ca else None)
+    context.check_hostname = login.ssl_mode == "verify_identity"
+    context.verify_mode = ssl.CERT_NONE if login.ssl_mode == "required" else ssl.CERT_REQUIRED
+    return {"ssl": context}
+
+
+def _prepare(connection: pymysql.Connection[Any], login: Login, place: str) -> None:
+    with connection.cursor(DictCursor) as cursor:
+        _refuse_unfit(cursor, place)
+        idle = max(1, round(login.idle_limit.total_seconds()))
+        for statement in (
+            "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+            f"SET SESSION time_zone='+00:00', sql_mode='{_SQL_MODE}'",
+            f"SET SESSION innodb_lock_wait_timeout=1, lock_wait_timeout=1, wait_timeout={idle}",
+        ):
+            cursor.execute(statement)
+
+
+def _refuse_unfit(cursor: DictCursor, place: str) -> None:
+    """Refuse a server that must not be written to, or whose binary log forbids READ COMMITTED."""
+    names = "'read_only','super_read_only','innodb_read_only','log_bin','binlog_format'"
+    cursor.execute(f"SHOW VARIABLES WHERE Variable_name IN ({names})")
+    found = {row["Variable_name"].lower(): row["Value"].upper() for row in cursor.fetchall()}
+    if "ON" in {found.get(name) for name in ("read_only", "super_read_only", "innodb_read_only")}:
+        raise DatabaseUnreachable(f"The database at {place} is read-only: name the writable server in MYSQL_HOST.")
+    if _replicates(cursor):
+        raise DatabaseUnreachable(f"The database at {place} is a replica: name its primary in MYSQL_HOST.")
+    if found.get("log_bin") == "ON" and found.get("binlog_format") == "STATEMENT":
+        _log_rows(cursor, place)
+
+
+def _replicates(cursor: DictCursor) -> bool:
+    """Whether the server applies another's changes. Unknown without the right to ask, then False."""
+    for statement in ("SHOW REPLICA STATUS", "SHOW SLAVE STATUS"):
+        try:
+            cursor.execute(statement)
+        except pymysql.Error as error:
+            if error.args[0] == _NO_SUCH_STATEMENT:
+                continue
+            if error.args[0] == _NO_RIGHT:
+                return False
+            raise
+        return any(_runs(row) for row in cursor.fetchall())
+    return False
+
+
+def _runs(status: Mapping[str, Any]) -> bool:
+    threads = ("Slave_IO_Running", "Slave_SQL_Running", "Replica_IO_Running", "Replica_SQL_Running")
+    return any(str(status.get(name, "No")) != "No" for name in threads)
+
+
+def _log_rows(cursor: DictCursor, place: str) -> None:
+    try:
+        cursor.execute("SET SESSION binlog_format='ROW'")
+    except pymysql.Error as error:
+        raise DatabaseRefused(
+            f"{place} logs statements, not rows (binlog_format=STATEMENT), which forbids short locks: set "
+            "binlog_format to ROW or MIXED, or give the user the right BINLOG ADMIN."
+        ) from error

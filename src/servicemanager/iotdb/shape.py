@@ -1,0 +1,73 @@
+"""What the table Facts looks like in this installation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
+
+from servicemanager.errors import DatabaseRefused
+from servicemanager.iotdb.engine import Database
+from servicemanager.iotdb.fingerprint import COLUMNS, INTEGERS, STRINGS
+
+_CREATION = "creationDate"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A description of the table: what we rely on, and what differs from one installation to the next."""
+
+    nullable: frozenset[str]
+    #: The zone of the wall time in a DATETIME column; None for a TIMESTAMP column.
+    wall_zone: ZoneInfo | None
+    #: Whether an index begins with creationDate, without which every window is a scan of the table.
+    indexed: bool
+    #: Columns that the platform's table does not have and the archive would not hold.
+    extra: tuple[str, ...]
+
+
+def describe(database: Database, datetime_zone: str) -> Shape:
+    """Raises DatabaseRefused where the table or a column is missing or of a type that we can't keep."""
+    with database.reading() as connection:
+        inspector = sa.inspect(connection)
+        try:
+            columns = {column["name"]: column for column in inspector.get_columns("Facts")}
+            indexes = inspector.get_indexes("Facts")
+        except sa.exc.NoSuchTableError as error:
+            raise DatabaseRefused(
+                f"There is no table Facts at {database.place}: check MYSQL_DATABASE, and the rights of the user."
+            ) from error
+    _require(set(columns), database.place)
+    types = {name: column["type"] for name, column in columns.items()}
+    _check_types(types, database.place)
+    wall = database.dialect == "mysql" and isinstance(types[_CREATION], sa.DATETIME)
+    return Shape(
+        nullable=frozenset(name for name, column in columns.items() if column["nullable"]),
+        wall_zone=ZoneInfo(datetime_zone) if wall else None,
+        indexed=any(index["column_names"][:1] == [_CREATION] for index in indexes),
+        extra=tuple(sorted(set(columns) - {*COLUMNS, _CREATION})),
+    )
+
+
+def _require(found: set[str], place: str) -> None:
+    missing = [name for name in (*COLUMNS, _CREATION) if name not in found]
+    if missing:
+        raise DatabaseRefused(
+            f"The table Facts at {place} lacks the column {', '.join(missing)}: is MYSQL_DATABASE the platform's?"
+        )
+
+
+def _check_types(types: dict[str, sa.types.TypeEngine[object]], place: str) -> None:
+    """Refuse what would not come back from the archive as it was."""
+    wrong = [name for name in STRINGS if not isinstance(types[name], sa.String)]
+    wrong += [name for name in INTEGERS if not isinstance(types[name], sa.Integer) or _too_wide(types[name])]
+    wrong += [] if isinstance(types[_CREATION], (sa.DateTime, sa.TIMESTAMP)) else [_CREATION]
+    if wrong:
+        kinds = ", ".join(f"{name} {types[name]}" for name in wrong)
+        raise DatabaseRefused(f"Facts at {place} has columns of a type that the archive can't keep: {kinds}.")
+
+
+def _too_wide(kind: sa.types.TypeEngine[object]) -> bool:
+    return isinstance(kind, mysql.BIGINT) and bool(kind.unsigned)

@@ -1,0 +1,59 @@
+"""The embedded database: one SQLite file with the platform's tables and ours."""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from servicemanager.iotdb import tables
+from servicemanager.iotdb.engine import Database
+from servicemanager.iotdb.failures import translating
+
+_BUSY_SECONDS = 5.0
+
+
+def open_sqlite(path: Path) -> Database:
+    """Open the file, made with its folder where it is missing. Raises DatabaseUnreachable."""
+    place = str(path)
+    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False})
+    sa.event.listen(engine, "connect", _prepare)
+    sa.event.listen(engine, "begin", _begin)
+    with translating(place):
+        _make_folder(path)
+        with engine.connect() as connection:
+            connection.execute(sa.text("SELECT 1"))
+    return Database(engine=engine, dialect="sqlite", place=place, reader_url=lambda: place)
+
+
+def create_platform(database: Database) -> None:
+    """Make the platform's tables where they are missing: the embedded database has no gateway to do so."""
+    with database.transaction() as connection:
+        tables.platform.create_all(connection)
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise sa.exc.DBAPIError("", None, sqlite3.OperationalError(f"unable to open: {error}")) from error
+
+
+def _prepare(connection: sqlite3.Connection, _record: object) -> None:
+    # Transactions begin in `_begin`, not where the driver guesses.
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.create_function("crc32", 1, _crc32, deterministic=True)
+
+
+def _begin(connection: sa.Connection) -> None:
+    # A transaction that begins by reading could fail when it first writes; this one waits at its begin.
+    if connection.get_isolation_level() != "AUTOCOMMIT":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _crc32(text: str | None) -> int | None:
+    return None if text is None else zlib.crc32(text.encode())

@@ -1,0 +1,91 @@
+"""How an instant stands in the column creationDate, and back.
+
+A TIMESTAMP column holds instants; our sessions see it in UTC. A DATETIME column of an older
+installation holds the wall time of one zone: an hour that autumn repeats is read as its first pass,
+an hour that spring skips as the last tick before the change. Both maps keep the order of the values,
+so that a range of wall times is a range of instants.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+
+from servicemanager.iotdb.window import SECOND, Window, end_of_gap, in_gap
+
+Ints = npt.NDArray[np.int64]
+
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 -- wall times have no zone
+_MINUTE_US = 60_000_000
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class StoredTime(Protocol):
+    """The two maps; stored values are naive datetimes, or microseconds since 1970 in arrays."""
+
+    def to_stored(self, instant: datetime) -> datetime: ...
+
+    def to_window(self, begin: datetime, end: datetime) -> Window: ...
+
+    def to_utc(self, stored_us: Ints) -> Ints: ...
+
+
+@dataclass(frozen=True)
+class UtcTime:
+    """A TIMESTAMP column, seen in UTC."""
+
+    def to_stored(self, instant: datetime) -> datetime:
+        return instant.astimezone(UTC).replace(tzinfo=None)
+
+    def to_window(self, begin: datetime, end: datetime) -> Window:
+        return Window(begin.replace(tzinfo=UTC), end.replace(tzinfo=UTC))
+
+    def to_utc(self, stored_us: Ints) -> Ints:
+        return stored_us
+
+
+@dataclass(frozen=True)
+class WallTime:
+    """A DATETIME column that holds the wall time of `zone`."""
+
+    zone: ZoneInfo
+
+    def to_stored(self, instant: datetime) -> datetime:
+        return instant.astimezone(self.zone).replace(tzinfo=None)
+
+    def to_window(self, begin: datetime, end: datetime) -> Window:
+        """The instants of the wall times from `begin` to `end`; never empty."""
+        until = self._instant(end)
+        return Window(min(self._instant(begin), until - SECOND), until)
+
+    def to_utc(self, stored_us: Ints) -> Ints:
+        minutes, where = np.unique(stored_us // _MINUTE_US, return_inverse=True)
+        walls = [_EPOCH + timedelta(minutes=int(minute)) for minute in minutes]
+        starts = [_micros(self._instant(wall).replace(tzinfo=None)) for wall in walls]
+        skipped = np.array([in_gap(wall.replace(tzinfo=self.zone)) for wall in walls], np.bool_)
+        shifts = np.array(starts, np.int64) - minutes * _MINUTE_US
+        return np.where(skipped[where], np.array(starts, np.int64)[where] - 1, stored_us + shifts[where])
+
+    def _instant(self, wall: datetime) -> datetime:
+        local = wall.replace(tzinfo=self.zone, fold=0)
+        instant = local.astimezone(UTC)
+        return end_of_gap(instant, self.zone) if in_gap(local) else instant
+
+
+def stored_micros(time: StoredTime, instant: datetime) -> int:
+    """Microseconds since 1970 of `instant` as stored, on the scale of the column STORED."""
+    return _micros(time.to_stored(instant))
+
+
+def snap(time: StoredTime, instant: datetime) -> datetime:
+    """The instant at or before `instant` at which a range of stored values can be cut."""
+    return time.to_window(time.to_stored(instant), time.to_stored(instant + SECOND)).start_at
+
+
+def _micros(naive: datetime) -> int:
+    return (naive - _EPOCH) // _MICROSECOND

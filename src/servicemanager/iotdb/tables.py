@@ -1,0 +1,160 @@
+"""The tables: the platform's, which we are a guest of, and ours, which begin with ``sm_``.
+
+The platform's are defined here for the embedded database only; on a server they belong to the gateway
+and are never created or altered. Ours are made by the migrations in `upgrade`, which these
+definitions must agree with (a test compares them).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql, sqlite
+
+platform = sa.MetaData()
+ours = sa.MetaData()
+
+
+class Instant(sa.types.TypeDecorator[datetime]):
+    """An aware datetime in UTC, stored as naive UTC with microseconds."""
+
+    impl = sa.DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> Any:
+        precise = mysql.DATETIME(fsp=6) if dialect.name in {"mysql", "mariadb"} else sa.DateTime()
+        return dialect.type_descriptor(precise)
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+#: What the gateway writes by itself: whole seconds, in the embedded database as 'YYYY-MM-DD HH:MM:SS'.
+_TIMESTAMP = sa.TIMESTAMP().with_variant(sqlite.DATETIME(truncate_microseconds=True), "sqlite")  # type: ignore[no-untyped-call]
+
+
+def _int(name: str) -> sa.Column[int]:
+    return sa.Column(name, sa.Integer, nullable=False)
+
+
+def _text(name: str, length: int, **options: Any) -> sa.Column[str]:
+    return sa.Column(name, sa.String(length), **{"nullable": False, **options})
+
+
+def _stamp(name: str, **options: Any) -> sa.Column[datetime]:
+    return sa.Column(name, _TIMESTAMP, **{"nullable": False, **options})
+
+
+facts = sa.Table(
+    "Facts",
+    platform,
+    _text("channel", 50),
+    *(_int(name) for name in ("year", "month", "day", "week_day", "hour", "minute", "second")),
+    _text("device_group", 20),
+    _text("device", 20),
+    _int("sensor"),
+    _int("data"),
+    _stamp("creationDate", server_default=sa.func.current_timestamp()),
+    sa.Index("facts_calendar", "channel", "year", "month", "day", "hour", "minute", "second", "device"),
+    sa.Index("facts_creation", "creationDate"),
+)
+registration = sa.Table(
+    "Registration",
+    platform,
+    _text("device", 20, primary_key=True),
+    _text("device_group", 20, nullable=True),
+    _stamp("registrationDate", nullable=True),
+    _stamp("creationDate", server_default=sa.func.current_timestamp()),
+    _text("memo", 1024, nullable=True),
+    _text("version", 60, nullable=True),
+    _text("type", 20, nullable=True),
+)
+announcement = sa.Table(
+    "Announcement",
+    platform,
+    _text("device", 20, primary_key=True),
+    _stamp("lastAnnouncementDate", server_default=sa.func.current_timestamp()),
+)
+
+meta = sa.Table("sm_meta", ours, _text("name", 64, primary_key=True), sa.Column("value", sa.Text, nullable=False))
+migration = sa.Table(
+    "sm_migration",
+    ours,
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("applied_at", Instant, nullable=False),
+)
+#: Who may work, and until when. Renewals touch this row only, never the fence's.
+lease = sa.Table(
+    "sm_lease",
+    ours,
+    _text("name", 64, primary_key=True),
+    _text("holder", 255, nullable=True),
+    sa.Column("term", sa.BigInteger, nullable=False),
+    sa.Column("taken_at", Instant, nullable=False),
+    sa.Column("expires_at", Instant, nullable=False),
+)
+#: What fenced transactions update by holder and term, so that a deposed holder can't commit.
+fence = sa.Table(
+    "sm_fence",
+    ours,
+    _text("name", 64, primary_key=True),
+    _text("holder", 255),
+    sa.Column("term", sa.BigInteger, nullable=False),
+    sa.Column("passages", sa.BigInteger, nullable=False),
+)
+job_run = sa.Table(
+    "sm_job_run",
+    ours,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    _text("job", 64),
+    sa.Column("scheduled_for", Instant),
+    sa.Column("started_at", Instant, nullable=False),
+    sa.Column("ended_at", Instant),
+    _text("outcome", 20),
+    sa.Column("counts", sa.Text, nullable=False),
+    sa.Column("error", sa.Text),
+    _text("instance", 255),
+    sa.Column("term", sa.BigInteger, nullable=False),
+)
+#: The archive's journal: windows, once cut never cut anew ...
+archive = sa.Table(
+    "sm_archive",
+    ours,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("start_at", Instant, nullable=False, unique=True),
+    sa.Column("end_at", Instant, nullable=False),
+    sa.Column("creation_date", sa.Date, nullable=False),
+    sa.Column("planned_at", Instant, nullable=False),
+)
+#: ... the immutable objects that hold their rows, one for each generation ...
+archive_object = sa.Table(
+    "sm_archive_object",
+    ours,
+    sa.Column("archive_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("generation", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    _text("sha256", 64),
+    sa.Column("row_count", sa.BigInteger, nullable=False),
+    sa.Column("fingerprint", sa.Text, nullable=False),
+    sa.Column("sealed_at", Instant, nullable=False),
+    sa.Column("verified_at", Instant),
+)
+#: ... and what each object holds for each purge slice of its window, until that slice is purged.
+archive_part = sa.Table(
+    "sm_archive_part",
+    ours,
+    sa.Column("archive_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("generation", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("slice", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("start_at", Instant, nullable=False),
+    sa.Column("end_at", Instant, nullable=False),
+    sa.Column("row_count", sa.BigInteger, nullable=False),
+    sa.Column("fingerprint", sa.Text, nullable=False),
+    sa.Column("purged_at", Instant),
+)

@@ -1,0 +1,86 @@
+"""Versioned migrations of our own tables; the platform's are never touched.
+
+A migration, once released, is never edited: what changes is a further one. Each is written once for
+both dialects; the few words that differ stand in `_WORDS`.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from servicemanager.errors import DatabaseRefused
+from servicemanager.iotdb import tables
+from servicemanager.iotdb.engine import Database
+
+_WORDS = {
+    "mysql": {
+        "serial": "BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY",
+        "text": "LONGTEXT",
+        "table": "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin",
+    },
+    "sqlite": {"serial": "INTEGER PRIMARY KEY AUTOINCREMENT", "text": "TEXT", "table": ""},
+}
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """CREATE TABLE IF NOT EXISTS sm_meta (
+          name VARCHAR(64) NOT NULL PRIMARY KEY, value {text} NOT NULL) {table}""",
+        """CREATE TABLE IF NOT EXISTS sm_lease (
+          name VARCHAR(64) NOT NULL PRIMARY KEY, holder VARCHAR(255), term BIGINT NOT NULL,
+          taken_at DATETIME(6) NOT NULL, expires_at DATETIME(6) NOT NULL) {table}""",
+        """CREATE TABLE IF NOT EXISTS sm_fence (
+          name VARCHAR(64) NOT NULL PRIMARY KEY, holder VARCHAR(255) NOT NULL, term BIGINT NOT NULL,
+          passages BIGINT NOT NULL) {table}""",
+        """CREATE TABLE IF NOT EXISTS sm_job_run (
+          id {serial}, job VARCHAR(64) NOT NULL, scheduled_for DATETIME(6), started_at DATETIME(6) NOT NULL,
+          ended_at DATETIME(6), outcome VARCHAR(20) NOT NULL, counts {text} NOT NULL, error {text},
+          instance VARCHAR(255) NOT NULL, term BIGINT NOT NULL) {table}""",
+        """CREATE TABLE IF NOT EXISTS sm_archive (
+          id {serial}, start_at DATETIME(6) NOT NULL, end_at DATETIME(6) NOT NULL, creation_date DATE NOT NULL,
+          planned_at DATETIME(6) NOT NULL, UNIQUE (start_at)) {table}""",
+        """CREATE TABLE IF NOT EXISTS sm_archive_object (
+          archive_id BIGINT NOT NULL, generation INT NOT NULL, url {text} NOT NULL, size BIGINT NOT NULL,
+          sha256 VARCHAR(64) NOT NULL, row_count BIGINT NOT NULL, fingerprint {text} NOT NULL,
+          sealed_at DATETIME(6) NOT NULL, verified_at DATETIME(6), PRIMARY KEY (archive_id, generation)) {table}""",
+        """CREATE TABLE IF NOT EXISTS sm_archive_part (
+          archive_id BIGINT NOT NULL, generation INT NOT NULL, slice INT NOT NULL, start_at DATETIME(6) NOT NULL,
+          end_at DATETIME(6) NOT NULL, row_count BIGINT NOT NULL, fingerprint {text} NOT NULL,
+          purged_at DATETIME(6), PRIMARY KEY (archive_id, generation, slice)) {table}""",
+    ),
+)
+
+_FIRST = """CREATE TABLE IF NOT EXISTS sm_migration (
+  version INT NOT NULL PRIMARY KEY, applied_at DATETIME(6) NOT NULL) {table}"""
+
+
+def upgrade(database: Database) -> int:
+    """Apply what is missing and return how many migrations that were.
+
+    Each statement can be repeated: MySQL commits DDL at once, so a killed upgrade begins again.
+    Raises DatabaseRefused, with the GRANT that is missing, where we may not.
+    """
+    with database.reading() as connection:
+        existing = set(sa.inspect(connection).get_table_names())
+        applied = _applied(connection) if tables.migration.name in existing else 0
+    if applied > len(MIGRATIONS):
+        raise DatabaseRefused(
+            f"The database holds version {applied} of ServiceManager's tables, and this program knows only "
+            f"version {len(MIGRATIONS)}: update this instance."
+        )
+    for version in range(applied + 1, len(MIGRATIONS) + 1):
+        _apply(database, version)
+    return len(MIGRATIONS) - applied
+
+
+def _applied(connection: sa.Connection) -> int:
+    return connection.execute(sa.select(sa.func.coalesce(sa.func.max(tables.migration.c.version), 0))).scalar_one()
+
+
+def _apply(database: Database, version: int) -> None:
+    words = _WORDS[database.dialect]
+    with database.transaction() as connection:
+        for statement in (_FIRST, *MIGRATIONS[version - 1]):
+            connection.execute(sa.text(statement.format(**words)))
+        row = {"version": version, "applied_at": database.now(connection)}
+        if _applied(connection) < version:
+            connection.execute(tables.migration.insert().values(row))

@@ -1,0 +1,1 @@
+"""What a job is, and how one run of it is led: lease, fence, progress, record."""

@@ -1,0 +1,55 @@
+"""One run of one job: under its lease, on record from its start to its end."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import uuid4
+
+from servicemanager.cluster.lease import acquire, kept
+from servicemanager.errors import ServiceManagerError, Stopped
+from servicemanager.iotdb.engine import Database
+from servicemanager.jobs.history import History
+from servicemanager.jobs.job import Job, JobContext, JobResult, Outcome, Progress
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Runs jobs one at a time across all instances; the stop event ends a run at its next safe place."""
+
+    database: Database
+    lease: timedelta
+    progress: Progress
+    stop: threading.Event
+
+    def run(self, job: Job) -> JobResult:
+        """Raises LeaseHeld when another run is at work, and whatever the job raises, after recording it."""
+        history = History(self.database)
+        held = acquire(self.database, f"job:{job.name}", instance_name(), self.lease)
+        with kept(held):
+            run_id = history.begin(job.name, held)
+            try:
+                result = job.run(JobContext(held, self.progress, self.stop))
+            except BaseException as error:
+                outcome = Outcome.STOPPED if isinstance(error, Stopped | KeyboardInterrupt) else Outcome.FAILED
+                _record_quietly(history, run_id, outcome, error)
+                raise
+            outcome = Outcome.FAILED if result.problems else Outcome.DONE
+            history.end(run_id, outcome, result.counts, "\n".join(result.problems) or None)
+            return result
+
+
+def _record_quietly(history: History, run_id: int, outcome: Outcome, error: BaseException) -> None:
+    """The run's own error matters more than that it could not be recorded."""
+    try:
+        history.end(run_id, outcome, {}, str(error) or type(error).__name__)
+    except ServiceManagerError as unrecorded:
+        error.add_note(f"The run's end could not be recorded: {unrecorded}")
+
+
+def instance_name() -> str:
+    """Names this process to people and, by its last part, to itself: no two processes share it."""
+    return f"{socket.gethostname()}, process {os.getpid()} ({uuid4().hex[:8]})"
