@@ -1,0 +1,81 @@
+"""Exports over real databases and stores, and what the archive then holds."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pyarrow.parquet as pq
+import pytest
+
+from servicemanager.archive.folder import FolderStore
+from servicemanager.archive.objects import ObjectStore, open_store
+from servicemanager.archive.parquet import FOLDER
+from servicemanager.export.job import ExportJob
+from servicemanager.export.planning import Wishes
+from servicemanager.iotdb.fingerprint import COLUMNS
+from servicemanager.jobs.job import JobResult, Silence
+from servicemanager.jobs.runner import Runner
+
+from .iotdb import ZONE, Iotdb
+
+LEASE = timedelta(seconds=15)
+
+
+def make_job(iotdb: Iotdb, store: ObjectStore, staging: Path, *, slice_rows: int = 20_000, **wishes) -> ExportJob:
+    """An export of everything that arrived before today; `wishes` are those of `Wishes`, and `csv`."""
+    csv = wishes.pop("csv", False)
+    asked = Wishes(zone=ZoneInfo(ZONE), **{"days": 1, "purge": True, **wishes})
+    return ExportJob(iotdb.database, iotdb.facts(), store, open_store, staging, asked, csv=csv, slice_rows=slice_rows)
+
+
+def run(job: ExportJob, lease: timedelta = LEASE) -> JobResult:
+    return Runner(job.database, lease, Silence(), threading.Event()).run(job)
+
+
+def archived_tables(store: ObjectStore) -> Iterator[tuple[str, object]]:
+    """Key and Arrow table of every data object, read by pyarrow alone."""
+    for stat in store.list(FOLDER):
+        if stat.key.endswith(".parquet"):
+            yield stat.key, pq.read_table(io.BytesIO(store.read(stat.key)))
+
+
+def archived_rows(store: ObjectStore) -> Counter:
+    """The multiset of rows that the archive holds, with the time as stored in the database."""
+    found: Counter = Counter()
+    for _, table in archived_tables(store):
+        local = "creationDate_local" in table.column_names
+        stored = table["creationDate_local" if local else "creationDate"].to_pylist()
+        times = [value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value for value in stored]
+        found.update(zip(*(table[name].to_pylist() for name in COLUMNS), times, strict=True))
+    return found
+
+
+def days_ago(days: int, hour: int = 12) -> datetime:
+    """Naive UTC: `hour` o'clock of the local day `days` ago in ZONE."""
+    today: date = datetime.now(ZoneInfo(ZONE)).date()
+    local = datetime.combine(today - timedelta(days=days), datetime.min.time(), ZoneInfo(ZONE))
+    return (local + timedelta(hours=hour)).astimezone(UTC).replace(tzinfo=None)
+
+
+@pytest.fixture(params=["folder", "s3"])
+def store(request, tmp_path) -> ObjectStore:
+    """An empty archive, in a folder and in a bucket."""
+    if request.param == "folder":
+        return FolderStore(tmp_path / "archive")
+    bucket = request.getfixturevalue("s3_bucket")
+    return open_store(f"s3://{bucket}/passagem/", request.getfixturevalue("s3_access"))
+
+
+@pytest.fixture
+def staging(tmp_path) -> Path:
+    (tmp_path / "staging").mkdir()
+    return tmp_path / "staging"
+
+
+Maker = Callable[..., ExportJob]
