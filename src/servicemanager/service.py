@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -14,8 +15,10 @@ from servicemanager.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from servicemanager.archive.objects import ObjectStore
+    from servicemanager.export.adopt import Adoption
     from servicemanager.export.job import ExportJob
     from servicemanager.iotdb.engine import Database
+    from servicemanager.jobs.job import Progress
 
 DATA_DIRECTORY = "servicemanager-data"
 
@@ -80,12 +83,28 @@ class Service:
 
     def export_job(self, database: Database, store: ObjectStore, asked: ExportWishes) -> ExportJob:
         """Raises DatabaseRefused where Facts can't be exported, ArchiveRefused in a copy of the database."""
-        from servicemanager.export.job import ExportJob
-        from servicemanager.export.planning import Wishes
-        from servicemanager.iotdb.facts import Facts
         from servicemanager.iotdb.place import check_place
 
         check_place(database)
+        return self._export_job(database, store, asked)
+
+    def adopt(self, database: Database, store: ObjectStore, progress: Progress) -> Adoption:
+        """Make `database` the one whose archive `store` is, under the export's lease. Raises LeaseHeld."""
+        from servicemanager.cluster.lease import acquire, kept
+        from servicemanager.export.adopt import adopt_identity, adopt_objects
+        from servicemanager.jobs.job import JobContext
+        from servicemanager.jobs.runner import instance_name
+
+        with kept(acquire(database, "job:export", instance_name(), self.settings.cluster.lease)) as lease:
+            adopt_identity(database, store)
+            job = self._export_job(database, store, ExportWishes())
+            return adopt_objects(job.tools(JobContext(lease, progress, threading.Event())))
+
+    def _export_job(self, database: Database, store: ObjectStore, asked: ExportWishes) -> ExportJob:
+        from servicemanager.export.job import ExportJob
+        from servicemanager.export.planning import Wishes
+        from servicemanager.iotdb.facts import Facts
+
         export = self.settings.export
         wishes = Wishes(self.settings.zone, export.days, export.purge, asked.before, asked.no_purge, asked.max_rows)
         facts = Facts.open(database, self.settings.mysql.datetime_zone or self.settings.timezone)

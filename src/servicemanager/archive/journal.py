@@ -6,7 +6,7 @@ purged, and the mark "purged" is committed together with the delete.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -99,6 +99,14 @@ class Journal:
         with self._database.reading() as connection:
             return [_object(row) for row in connection.execute(query)]
 
+    def catalogue(self) -> Iterator[tuple[JournaledWindow, ArchivedObject]]:
+        """Every object with its window, oldest first."""
+        by_id = {entry.id: entry for entry in self.windows()}
+        query = sa.select(archive_object).order_by(archive_object.c.archive_id, archive_object.c.generation)
+        with self._database.reading() as connection:
+            for row in connection.execute(query):
+                yield by_id[row.archive_id], _object(row)
+
     def parts(self, archive_id: int) -> list[Part]:
         """By slice and generation."""
         query = (
@@ -174,4 +182,5 @@ def _part_values(archive_id: int, part: Part) -> dict[str, object]:
         "end_at": part.window.end_at,
         "row_count": part.fingerprint.rows,
         "fingerprint": part.fingerprint.to_json(),
+        "purged_at": part.purged_at,
     }

@@ -8,6 +8,7 @@ metadata), so that the archive can be audited without the database.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -31,7 +32,13 @@ MAX_BYTES = 64 * 1024 * 1024
 #: Rows that are sorted, and so held in memory, at once.
 GROUP_ROWS = 250_000
 _PAGE_GROUP_ROWS = 65_536
+_KEY = re.compile(rf"{FOLDER}creation_date=([\d-]{{10}})/(\w{{16}})-(\w{{16}})-g(\d+)\.parquet")
 _ORDER = [("device", "ascending"), ("sensor", "ascending"), (STORED, "ascending")]
+
+
+def day_folder(day: date) -> str:
+    """Hive-style, so that query engines take the day for a column."""
+    return f"{FOLDER}creation_date={day.isoformat()}/"
 
 
 @dataclass(frozen=True)
@@ -46,8 +53,7 @@ class Label:
 
     @property
     def key(self) -> str:
-        folder = f"{FOLDER}creation_date={self.creation_date.isoformat()}"
-        return f"{folder}/{self.window}-g{self.generation}.parquet"
+        return f"{day_folder(self.creation_date)}{self.window}-g{self.generation}.parquet"
 
     def sealed(self, fingerprint: Fingerprint) -> Label:
         return replace(self, fingerprint=fingerprint)
@@ -77,6 +83,28 @@ class Label:
             return cls(str(value["database"]), window, day, int(value["generation"]), fingerprint)
         except (KeyError, TypeError) as error:
             raise ValueError("there is no label of ServiceManager") from error
+
+
+@dataclass(frozen=True)
+class Name:
+    """What an object's key says of it."""
+
+    creation_date: date
+    window: Window
+    generation: int
+
+
+def parse_key(key: str) -> Name | None:
+    """None for a key that is not shaped like ours."""
+    match = _KEY.fullmatch(key)
+    if not match:
+        return None
+    day, start, end, generation = match.groups()
+    try:
+        window = Window(parse_compact(start), parse_compact(end))
+        return Name(date.fromisoformat(day), window, int(generation))
+    except ValueError:
+        return None
 
 
 class Writer:
@@ -114,30 +142,47 @@ class Writer:
         self._waiting, self._rows = [], 0
 
 
-def read_object(body: bytes, name: str) -> tuple[Label, pa.Table]:
-    """The label of an object and its rows in READ_SCHEMA, page checksums checked.
+@dataclass(frozen=True)
+class Content:
+    """An object as decoded from its bytes."""
+
+    label: Label
+    #: As in the file.
+    table: pa.Table
+
+    @property
+    def rows(self) -> pa.Table:
+        """As `Facts.read` gives them: with the time as it stands in the database."""
+        local = "creationDate_local" in self.table.column_names
+        stored = self.table.column("creationDate_local" if local else "creationDate")
+        return self.table.select(COLUMNS).append_column(STORED, stored.cast(pa.int64()))
+
+
+def read_object(body: bytes, name: str) -> Content:
+    """Decode an object, page checksums checked.
 
     Raises ArchiveDamaged where `body` is no object of ours; `name` is for the message.
     """
     try:
         file = pq.ParquetFile(pa.BufferReader(body), page_checksum_verification=True)
         footer = {k.decode(): v.decode() for k, v in (file.metadata.metadata or {}).items() if k == LABEL.encode()}
-        return Label.from_metadata(footer), from_archive(file.read())
+        return Content(Label.from_metadata(footer), file.read().cast(_schema_of(file)))
     except (pa.ArrowException, ValueError, KeyError, OSError) as error:
         raise ArchiveDamaged(f"{name} can't be read as an object of this archive: {error}.") from error
 
 
-def from_archive(table: pa.Table) -> pa.Table:
-    """Rows as `Facts.read` gives them."""
-    local = "creationDate_local" in table.column_names
-    stored = table.column("creationDate_local" if local else "creationDate")
-    return table.select(COLUMNS).append_column(STORED, stored.cast(pa.int64()))
-
-
 def _schema(time: StoredTime) -> pa.Schema:
+    return _layout(local=isinstance(time, WallTime))
+
+
+def _schema_of(file: pq.ParquetFile) -> pa.Schema:
+    return _layout(local="creationDate_local" in file.schema_arrow.names)
+
+
+def _layout(*, local: bool) -> pa.Schema:
     fields = [(name, pa.string() if name in STRINGS else pa.int64()) for name in COLUMNS]
     fields.append(("creationDate", pa.timestamp("us", tz="UTC")))
-    if isinstance(time, WallTime):
+    if local:
         fields.append(("creationDate_local", pa.timestamp("us")))
     return pa.schema(fields)
 

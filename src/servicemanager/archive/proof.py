@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from servicemanager.archive.journal import ArchivedObject
 from servicemanager.archive.objects import ObjectStore
-from servicemanager.archive.parquet import FOLDER, Label, read_object
+from servicemanager.archive.parquet import FOLDER, read_object
 from servicemanager.errors import ArchiveDamaged, ObjectMissing
 from servicemanager.iotdb.fingerprint import fingerprint_rows
 
@@ -45,8 +45,8 @@ def prove_present(stores: Stores, found: ArchivedObject) -> bool:
     return stat.sha256 is not None
 
 
-def read_proven(stores: Stores, found: ArchivedObject) -> tuple[Label, pa.Table]:
-    """Read the whole object and hold it against the journal: checksum, label and decoded rows.
+def read_proven(stores: Stores, found: ArchivedObject) -> pa.Table:
+    """The rows of an object: read whole and held against the journal, by checksum and by fingerprint.
 
     Raises ArchiveDamaged, or ObjectCold.
     """
@@ -57,10 +57,10 @@ def read_proven(stores: Stores, found: ArchivedObject) -> tuple[Label, pa.Table]
         raise ArchiveDamaged(f"The object {found.url} is gone. {_REMEDY}") from error
     if sha256(body) != found.sha256:
         raise ArchiveDamaged(f"The object {found.url} does not hold the bytes that were archived. {_REMEDY}")
-    label, rows = read_object(body, found.url)
+    rows = read_object(body, found.url).rows
     if fingerprint_rows(rows) != found.fingerprint:
         raise ArchiveDamaged(f"The object {found.url} does not hold the rows that were archived. {_REMEDY}")
-    return label, rows
+    return rows
 
 
 def sha256(body: bytes) -> str:

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from servicemanager import __version__
-from servicemanager.cli import config, export
+from servicemanager.cli import config, db, demo, export, verify
 from servicemanager.cli.render import one_line
 from servicemanager.errors import ServiceManagerError
 
@@ -19,7 +19,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 config.register(app)
+db.register(app)
+demo.register(app)
 export.register(app)
+verify.register(app)
 
 
 def _print_version(asked: bool) -> None:

@@ -11,7 +11,7 @@ from servicemanager.archive.journal import Journal
 from servicemanager.archive.objects import ObjectStore
 from servicemanager.archive.proof import Stores
 from servicemanager.export.plan import ExportPlan, Hold, Purge
-from servicemanager.export.planning import Wishes, make_plan
+from servicemanager.export.planning import Sources, Wishes, make_plan
 from servicemanager.export.staging import failing_in, sweep
 from servicemanager.export.tools import SLICE_ROWS, Tools
 from servicemanager.export.work import Tally, execute
@@ -38,21 +38,25 @@ class ExportJob:
     def plan(self) -> ExportPlan:
         """What a run would do now. Changes nothing."""
         claim = marker.look(self.store, database_uuid(self.database))
-        return make_plan(self.database, self.facts, Journal(self.database), claim, self.wishes)
+        return self._plan(claim)
 
     def run(self, context: JobContext) -> JobResult:
-        tools = self._tools(context)
+        tools = self.tools(context)
         with failing_in(self.staging):
             sweep(self.staging, tools.uuid)
         claim = marker.claim(self.store, tools.uuid)
-        plan = make_plan(self.database, self.facts, tools.journal, claim, self.wishes)
+        plan = self._plan(claim)
         if plan.purge is Purge.YES:
             self.facts.check_delete()
         tally = Tally(problems=_problems(plan), notices=list(plan.notices))
         execute(tools, plan, tally)
         return JobResult(dict(tally.counts), tuple(tally.problems), tuple(tally.notices))
 
-    def _tools(self, context: JobContext) -> Tools:
+    def _plan(self, claim: marker.Claim) -> ExportPlan:
+        sources = Sources(self.database, self.facts, Journal(self.database), self.store)
+        return make_plan(sources, claim, self.wishes)
+
+    def tools(self, context: JobContext) -> Tools:
         return Tools(
             database=self.database,
             facts=self.facts,

@@ -55,6 +55,10 @@ class Hold(StrEnum):
         "add the index with CREATE INDEX facts_creation ON Facts (creationDate)"
     )
     SECOND_TOO_BIG = "too many rows arrived within one second to be held in memory at once"
+    UNKNOWN_OBJECTS = (
+        "the archive holds objects of this time that the journal does not know, as after a restored backup: "
+        "run servicemanager db adopt"
+    )
     MAX_ROWS = "--max-rows was reached: the next run goes on here"
     DATELESS = "creationDate is NULL or no date, so no window holds these rows: correct them by hand"
     FUTURE = "creationDate lies more than a day in the future: check the clocks of the gateways"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from servicemanager.archive.journal import Journal, JournaledWindow
 from servicemanager.archive.marker import Claim
+from servicemanager.archive.objects import ObjectStore
+from servicemanager.archive.parquet import Name, day_folder, parse_key
 from servicemanager.errors import ConfigurationError
-from servicemanager.export.plan import Bounds, Cut, ExportPlan, Held, Hold, Purge, cut, limit
+from servicemanager.export.plan import Action, Bounds, Cut, ExportPlan, Held, Hold, PlannedWindow, Purge, cut, limit
 from servicemanager.iotdb.engine import Database
 from servicemanager.iotdb.facts import Bucket, Facts
 from servicemanager.iotdb.window import Calendar, Window
@@ -33,16 +36,28 @@ class Wishes:
     max_rows: int | None = None
 
 
-def make_plan(database: Database, facts: Facts, journal: Journal, claim: Claim, wishes: Wishes) -> ExportPlan:
+@dataclass(frozen=True)
+class Sources:
+    """What a plan is made from."""
+
+    database: Database
+    facts: Facts
+    journal: Journal
+    store: ObjectStore
+
+
+def make_plan(sources: Sources, claim: Claim, wishes: Wishes) -> ExportPlan:
     """Raises ConfigurationError for a `before` in the future."""
+    database, facts, journal = sources.database, sources.facts, sources.journal
     with database.reading() as connection:
         now = database.now(connection)
     calendar = facts.calendar(wishes.zone)
     purge = decide_purge(facts, claim, wishes)
     bounds = Bounds(facts.shape.indexed, _cutoff(calendar, now, wishes), purge=purge is Purge.YES)
     result = _cut(facts, _due(journal, bounds.cutoff), calendar, bounds)
-    windows, beyond = limit(result.windows, wishes.max_rows)
-    held = (*result.held, *beyond, *_strays(facts, now))
+    known, unknown = _without_unknown(sources.store, result.windows)
+    windows, beyond = limit(known, wishes.max_rows)
+    held = (*result.held, *unknown, *beyond, *_strays(facts, now))
     return ExportPlan(bounds.cutoff, tuple(windows), purge, held, tuple(_notices(facts, now)))
 
 
@@ -91,6 +106,24 @@ def _refine(
         else:
             finer.append(bucket)
     return finer
+
+
+def _without_unknown(store: ObjectStore, windows: list[PlannedWindow]) -> tuple[list[PlannedWindow], list[Held]]:
+    """Hold back new windows for whose time there are objects already: only a lost journal explains those."""
+    new = [planned for planned in windows if planned.action is Action.ARCHIVE]
+    # A changed zone may have filed them under a neighbouring day.
+    days = {planned.creation_date + shift * _DAY for planned in new for shift in (-1, 0, 1)}
+    found = [name.window for day in sorted(days) for name in _named(store, day)]
+    unknown = [planned for planned in new if any(planned.window.overlaps(window) for window in found)]
+    held = [Held(f"day {planned.creation_date}", planned.rows, Hold.UNKNOWN_OBJECTS) for planned in unknown]
+    return [planned for planned in windows if planned not in unknown], held
+
+
+def _named(store: ObjectStore, day: date) -> Iterator[Name]:
+    for stat in store.list(day_folder(day)):
+        name = parse_key(stat.key)
+        if name:
+            yield name
 
 
 def _strays(facts: Facts, now: datetime) -> list[Held]:

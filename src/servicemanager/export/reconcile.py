@@ -76,7 +76,7 @@ def _archived_rows(tools: Tools, entry: JournaledWindow, differing: Sequence[Sli
     """The rows of every object that holds something unpurged for one of the slices."""
     generations = {part.generation for piece in differing for part in piece.unpurged}
     objects = [found for found in tools.journal.objects(entry.id) if found.generation in generations]
-    return [(found.generation, read_proven(tools.stores, found)[1]) for found in objects]
+    return [(found.generation, read_proven(tools.stores, found)) for found in objects]
 
 
 def _within(tools: Tools, piece: Slice, tables: Sequence[pa.Table]) -> pa.Table:

@@ -72,20 +72,24 @@ def seal_rows(tools: Tools, label: Label, rows: pa.Table, slices: Sequence[tuple
     return Sealed(label.sealed(total(proofs)), body, tuple(Part(label.generation, n, w, f) for (n, w), f in pairs))
 
 
-def adopt(tools: Tools, label: Label, body: bytes) -> Sealed:
+def adopt(tools: Tools, label: Label, body: bytes, slices: Sequence[tuple[int, Window]] = ()) -> Sealed:
     """Take an object that is already in the store for what it holds, whoever put it there.
 
+    `slices` are the window's, where an earlier generation has cut them.
     Raises ArchiveRefused when it is another database's or another window's, ArchiveDamaged when it is unreadable.
     """
     url = tools.stores.current.url_of(label.key)
-    found, rows = read_object(body, url)
+    content = read_object(body, url)
+    found, rows = content.label, content.rows
     if (found.database, found.window, found.generation) != (label.database, label.window, label.generation):
         raise ArchiveRefused(
             f"The object {url} holds other rows than its name says (database {found.database}, window "
             f"{found.window}, generation {found.generation}): move it away, then run the export again."
         )
-    slices = _slices(tools, label.window, [rows.column(STORED).to_numpy()])
-    parts = _parts(tools, label, slices, body)
+    pieces = [window for _, window in slices] or _slices(tools, label.window, [rows.column(STORED).to_numpy()])
+    parts = _parts(tools, label, pieces, body)
+    if slices:
+        parts = tuple(part for part in parts if part.fingerprint.rows)
     if total(part.fingerprint for part in parts) != found.fingerprint:
         raise ArchiveDamaged(f"The object {url} does not hold the rows that its label promises: move it away.")
     return Sealed(label.sealed(total(part.fingerprint for part in parts)), body, parts)
@@ -158,7 +162,7 @@ def _parts(tools: Tools, label: Label, slices: Sequence[Window], body: bytes) ->
 
 def _read_back(body: bytes, cuts: Sequence[int]) -> list[Fingerprint]:
     try:
-        return fingerprint_slices(read_object(body, "The staged file")[1], cuts)
+        return fingerprint_slices(read_object(body, "The staged file").rows, cuts)
     except ArchiveDamaged as error:
         raise StagingFailed(f"{error} The disk gave back other bytes than were written.") from error
 

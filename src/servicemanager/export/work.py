@@ -21,7 +21,7 @@ from servicemanager.export.purge import prove_objects, purge_slices, slices_of
 from servicemanager.export.reconcile import Differences, compare_window
 from servicemanager.export.seal import Sealed, adopt, seal_rows, seal_window
 from servicemanager.export.tools import Tools
-from servicemanager.iotdb.fingerprint import Fingerprint
+from servicemanager.iotdb.fingerprint import EMPTY, Fingerprint
 
 #: How often a window is compared again while rows keep arriving in it.
 _ROUNDS = 3
@@ -72,6 +72,8 @@ def _work_off(tools: Tools, planned: PlannedWindow, entry: JournaledWindow, tall
     known = {} if settled else _reconcile(tools, entry, tally)
     if purge:
         _purge(tools, entry, known, tally)
+    else:
+        _note_gone(tools, entry, known)
     tools.context.progress.say("window done", window=str(entry.window), rows=planned.rows, action=planned.action.value)
 
 
@@ -94,7 +96,8 @@ def _deliver(tools: Tools, entry: JournaledWindow, sealed: Sealed, tally: Tally)
     try:
         store.put_new(label.key, sealed.body, label.to_metadata())
     except ObjectExists:
-        adopted = adopt(tools, label, store.read(label.key))
+        pieces = slices_of(tools.journal.parts(entry.id))
+        adopted = adopt(tools, label, store.read(label.key), [(piece.number, piece.window) for piece in pieces])
         _record(tools, entry, adopted, tally)
         return adopted.parts == sealed.parts
     _record(tools, entry, sealed, tally)
@@ -117,7 +120,7 @@ def _record(tools: Tools, entry: JournaledWindow, sealed: Sealed, tally: Tally) 
 
 
 def _rows(sealed: Sealed) -> pa.Table:
-    return read_object(sealed.body, sealed.label.key)[1]
+    return read_object(sealed.body, sealed.label.key).rows
 
 
 def _reconcile(tools: Tools, entry: JournaledWindow, tally: Tally) -> Mapping[int, Fingerprint]:
@@ -142,6 +145,12 @@ def _report_vanished(entry: JournaledWindow, found: Differences, tally: Tally) -
         tally.notices.append(
             f"{found.vanished} rows of {entry.window} stand only in the archive: somebody else deleted them from Facts."
         )
+
+
+def _note_gone(tools: Tools, entry: JournaledWindow, known: Mapping[int, Fingerprint]) -> None:
+    """Slices that somebody else emptied count as purged, so that what arrives there later is new."""
+    gone = [piece for piece in slices_of(tools.journal.parts(entry.id)) if known.get(piece.number) == EMPTY]
+    purge_slices(tools, entry, gone, known)
 
 
 def _purge(tools: Tools, entry: JournaledWindow, known: Mapping[int, Fingerprint], tally: Tally) -> None:
