@@ -70,11 +70,13 @@ def start(folder: Path, *options: str, port: int | None = None) -> Server:
     as_root = ["--user=root"] if os.geteuid() == 0 else []
     data, port = folder / "data", port or free_port()
     if not data.exists():
-        install = ["mariadb-install-db", "--no-defaults", *as_root, f"--datadir={data}"]
+        install = ["mariadb-install-db", "--no-defaults", *as_root, f"--datadir={data}", f"--tmpdir={folder}"]
         install += ["--auth-root-authentication-method=normal", "--skip-test-db"]
         subprocess.run(install, check=True, stdout=subprocess.DEVNULL)
     log = folder / "error.log"
     command = [daemon(), "--no-defaults", *as_root, f"--datadir={data}", "--bind-address=127.0.0.1"]
+    # A server that starts clears its tmpdir, so no two may share one.
+    command += [f"--tmpdir={folder}"]
     command += [f"--port={port}", f"--socket={folder / 's'}", f"--pid-file={folder / 'pid'}", f"--log-error={log}"]
     command += ["--skip-name-resolve", "--local-infile=1", "--character-set-server=utf8mb4"]
     # Tests lose no power: what is committed need not be on the disk.

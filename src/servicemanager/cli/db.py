@@ -33,12 +33,13 @@ def _adopt(
     Exit status 0: done. 1: refused. 2: wrong settings. 3: an export is at work. 4: the database or the bucket can't
     be reached.
     """
-    from servicemanager.cli import logs
+    from servicemanager.cli import logs, process
     from servicemanager.cli.progress import LogProgress
     from servicemanager.service import Service
 
     service = Service.configure()
     logs.configure(service.settings.log.format)
+    process.settle()
     store = service.store()
     if store is None:
         raise ConfigurationError("There is no archive to adopt: no bucket is configured (EXPORT_BUCKET).")

@@ -30,13 +30,14 @@ def _command(
 
     Exit status 0: nothing was lost or doubled. 1: something was, or the demo failed.
     """
-    from servicemanager.cli import logs
+    from servicemanager.cli import logs, process
     from servicemanager.cli.progress import shown_progress
     from servicemanager.config import LogFormat
     from servicemanager.demo.show import show
 
     del once  # the only way so far
     logs.configure(LogFormat.AUTO)
+    process.settle()
     sys.stdout.write("A simulated fleet reports for twelve days; then its old readings move into an archive.\n")
     with shown_progress() as progress:
         shown = show(folder, datetime.now(UTC).replace(microsecond=0), progress)

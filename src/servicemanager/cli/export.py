@@ -43,12 +43,12 @@ def _command(
     Exit status 0: done. 1: something failed or was held back. 2: wrong settings. 3: another export is at work.
     4: the database or the bucket can't be reached.
     """
-    from servicemanager.cli import logs
+    from servicemanager.cli import logs, process
     from servicemanager.service import ExportWishes, Service
 
     service = Service.configure()
     logs.configure(service.settings.log.format)
-    logs.part_from_native_stderr()
+    process.settle()
     asked = ExportWishes(before.date() if before else None, no_purge, max_rows)
     export(service, asked, dry_run=dry_run, json_output=json_output)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 
 import structlog
@@ -27,18 +26,3 @@ def configure(layout: LogFormat) -> None:
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
-
-
-def part_from_native_stderr() -> None:
-    """Give Python's stderr a descriptor of its own and let native libraries write to nowhere.
-
-    A database connection that dies while connectorx reads makes it print a stack trace to descriptor 2,
-    before our own sentence says the same in words.
-    """
-    sys.stderr.flush()
-    own = os.dup(2)
-    os.set_inheritable(own, False)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
-    sys.stderr = os.fdopen(own, "w", encoding=sys.stderr.encoding, errors="backslashreplace", buffering=1)

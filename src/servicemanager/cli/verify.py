@@ -40,11 +40,12 @@ def _command(
     4: the database or the bucket can't be reached.
     """
     from servicemanager.archive.verify import Days, Summary
-    from servicemanager.cli import logs
+    from servicemanager.cli import logs, process
     from servicemanager.service import Service
 
     service = Service.configure(needs_database=not bucket_only)
     logs.configure(service.settings.log.format)
+    process.settle()
     days = Days(first.date() if first else None, last.date() if last else None)
     summary = Summary.of(verify(service, days, bucket_only=bucket_only))
     if json_output:

@@ -33,6 +33,8 @@ STORED = "stored_us"
 
 MICRO = 1_000_000
 _HALF = 32
+#: Rows whose texts are in memory at once.
+_CHUNK_ROWS = 65_536
 _LOW = (1 << _HALF) - 1
 
 Ints = npt.NDArray[np.int64]
@@ -101,6 +103,14 @@ def fingerprint_rows(rows: pa.Table) -> Fingerprint:
 
 def fingerprint_slices(rows: pa.Table, cuts: Sequence[int]) -> list[Fingerprint]:
     """One fingerprint for each slice between the ascending `cuts` (microseconds, as STORED)."""
+    found = [EMPTY] * (len(cuts) + 1)
+    for start in range(0, rows.num_rows, _CHUNK_ROWS):
+        chunk = _fingerprint_chunk(rows.slice(start, _CHUNK_ROWS), cuts)
+        found = [before + more for before, more in zip(found, chunk, strict=True)]
+    return found
+
+
+def _fingerprint_chunk(rows: pa.Table, cuts: Sequence[int]) -> list[Fingerprint]:
     slices = len(cuts) + 1
     stored = rows.column(STORED).to_numpy()
     where = np.searchsorted(np.asarray(cuts, dtype=np.int64), stored, side="right")

@@ -1,0 +1,42 @@
+"""What a process that does heavy work settles about itself before it begins."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from contextlib import suppress
+
+_M_ARENA_MAX = -8  # from glibc's malloc.h
+
+
+def settle() -> None:
+    """Keep native noise off stderr, and memory small. Called once, before Arrow is loaded and threads start."""
+    part_from_native_stderr()
+    share_one_arena()
+
+
+def part_from_native_stderr() -> None:
+    """Give Python's stderr a descriptor of its own and let native libraries write to nowhere.
+
+    A database connection that dies while connectorx reads makes it print a stack trace to descriptor 2,
+    before our own sentence says the same in words.
+    """
+    sys.stderr.flush()
+    own = os.dup(2)
+    os.set_inheritable(own, False)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    sys.stderr = os.fdopen(own, "w", encoding=sys.stderr.encoding, errors="backslashreplace", buffering=1)
+
+
+def share_one_arena() -> None:
+    """Give what is freed back to the system: every thread's arena and Arrow's own allocator would keep some.
+
+    Measured on an export of a million rows: 212 MB at the most instead of 296, in the same time.
+    """
+    # Read when Arrow is loaded; most of it does not look at pyarrow's set_memory_pool().
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    with suppress(AttributeError, OSError):  # not glibc
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)

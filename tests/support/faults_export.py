@@ -1,0 +1,95 @@
+"""A small export, watched step by step, in a place that another process can be told."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from servicemanager.archive.folder import FolderStore
+from servicemanager.archive.objects import ObjectStore, open_store
+from servicemanager.archive.s3 import S3Access
+from servicemanager.export.job import ExportJob
+from servicemanager.export.planning import Wishes
+from servicemanager.iotdb.engine import Database
+from servicemanager.iotdb.facts import Facts
+from servicemanager.iotdb.mysql import Login, open_mysql
+from servicemanager.iotdb.sqlite import open_sqlite
+from servicemanager.jobs.job import JobResult, Silence
+from servicemanager.jobs.runner import Runner
+
+from .faults import Steps, WatchedFacts, WatchedStore, watch_sql, watched_folder, watched_path
+from .iotdb import ZONE
+
+#: So long that a slow machine loses none by accident; where one must expire, a test says so to the database.
+LEASE = timedelta(seconds=60)
+#: So few that a window of some rows has several slices.
+SLICE_ROWS = 8
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an export works. Can be pickled."""
+
+    #: Of the server, or the path of the embedded database.
+    database: Login | Path
+    archive: str
+    access: S3Access | None
+    staging: Path
+    #: The first local day that is not exported: fixed, so that a midnight during the tests changes nothing.
+    today: date
+
+    def open_database(self) -> Database:
+        return open_sqlite(self.database) if isinstance(self.database, Path) else open_mysql(self.database)
+
+    def open_store(self) -> ObjectStore:
+        return _open_once(self.archive, self.access)
+
+    def day(self, days_ago: int) -> date:
+        return self.today - timedelta(days=days_ago)
+
+    def midnight(self, days_ago: int) -> datetime:
+        """When that day begins, naive in UTC, as it stands in Facts."""
+        local = datetime.combine(self.day(days_ago), time(), ZoneInfo(ZONE))
+        return local.astimezone(UTC).replace(tzinfo=None)
+
+
+@cache
+def _open_once(url: str, access: S3Access | None) -> ObjectStore:
+    return open_store(url, access)
+
+
+@dataclass(frozen=True)
+class Export:
+    """One run of the job, under its lease, every step of it watched."""
+
+    place: Place
+    steps: Steps = field(default_factory=Steps)
+    stop: threading.Event = field(default_factory=threading.Event)
+    lease: timedelta = LEASE
+    purge: bool = True
+    before: date | None = None
+
+    def run(self) -> JobResult:
+        database = self.place.open_database()
+        try:
+            return self.run_on(database)
+        finally:
+            database.close()
+
+    def run_on(self, database: Database) -> JobResult:
+        watch_sql(database, self.steps)
+        facts = WatchedFacts(Facts.open(database, ZONE), database, self.steps)
+        wishes = Wishes(ZoneInfo(ZONE), 1, self.purge, before=self.before or self.place.today)
+        staging = watched_path(self.place.staging, self.steps)
+        job = ExportJob(database, facts, self._store(), open_store, staging, wishes, slice_rows=SLICE_ROWS)
+        return Runner(database, self.lease, Silence(), self.stop).run(job)
+
+    def _store(self) -> WatchedStore:
+        store = self.place.open_store()
+        if isinstance(store, FolderStore):
+            return watched_folder(store._root, self.steps)
+        return WatchedStore(store, self.steps)

@@ -1,0 +1,176 @@
+"""The world of a small export: a database, an archive and a staging folder, and what must be true of them.
+
+It is brought back to its beginning again and again, so that each fault meets the same rows.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC
+
+import pyarrow.parquet as pq
+import sqlalchemy as sa
+
+from servicemanager.archive.folder import FolderStore
+from servicemanager.archive.marker import KEY as MARKER
+from servicemanager.archive.objects import ObjectStore
+from servicemanager.errors import LeaseHeld
+from servicemanager.iotdb import tables
+from servicemanager.iotdb.fingerprint import COLUMNS
+from servicemanager.jobs.job import JobResult
+
+from .faults_export import Export, Place
+from .iotdb import Iotdb
+
+_OURS = tables.ours.sorted_tables
+_NAMES = ("Facts", *(table.name for table in _OURS))
+_PATIENCE = 15  # seconds
+
+
+@dataclass
+class World:
+    """`begin` puts everything back to what it was when `keep` was called."""
+
+    place: Place
+    iotdb: Iotdb
+    #: All rows that there ever were, wherever they are now.
+    rows: Counter = field(default_factory=Counter)
+    _kept_rows: Counter = field(default_factory=Counter)
+    _kept_objects: frozenset[str] = frozenset()
+
+    @property
+    def store(self) -> ObjectStore:
+        return self.place.open_store()
+
+    def insert(self, rows: Iterable[tuple]) -> None:
+        rows = list(rows)
+        self.iotdb.insert(rows)
+        self.rows.update(rows)
+
+    # The beginning.
+
+    def keep(self) -> None:
+        self._kept_rows = self.rows.copy()
+        self._kept_objects = frozenset(self.objects())
+        if self.iotdb.path:
+            self.iotdb.database.close()
+            shutil.copy(self.iotdb.path, f"{self.iotdb.path}.kept")
+        else:
+            self._on_server(*(f"CREATE TABLE kept_{name} AS SELECT * FROM {name}" for name in _NAMES))
+
+    def begin(self) -> None:
+        self.rows = self._kept_rows.copy()
+        if self.iotdb.path:
+            self._restore_file()
+        else:
+            self._on_server(*(f"DELETE FROM {name}" for name in _NAMES))
+            self._on_server(*(f"INSERT INTO {name} SELECT * FROM kept_{name}" for name in _NAMES))
+        self._remove(self.objects() - self._kept_objects)
+        for path in self.place.staging.iterdir():
+            path.unlink()
+
+    def _restore_file(self) -> None:
+        self.iotdb.database.close()
+        for suffix in ("-wal", "-shm"):
+            self.iotdb.path.with_name(self.iotdb.path.name + suffix).unlink(missing_ok=True)
+        shutil.copy(f"{self.iotdb.path}.kept", self.iotdb.path)
+
+    def _on_server(self, *statements: str) -> None:
+        self.iotdb.server.execute("SET SESSION sql_mode=''", *statements, database=self.iotdb.login.database)
+
+    def _remove(self, keys: set[str]) -> None:
+        if isinstance(self.store, FolderStore):
+            for key in keys:
+                (self.store._root / key).unlink()
+        elif keys:
+            doomed = [{"Key": self.store._prefix + key} for key in keys]
+            self.store._client.delete_objects(Bucket=self.store._bucket, Delete={"Objects": doomed})
+
+    # What there is.
+
+    def objects(self) -> set[str]:
+        return {stat.key for stat in self.store.list("")}
+
+    def archived(self) -> dict[str, Counter]:
+        """The rows of every object, by its URL, read by pyarrow alone."""
+        keys = [stat.key for stat in self.store.list("") if stat.key != MARKER]
+        return {self.store.url_of(key): _rows(self.store.read(key)) for key in keys}
+
+    def purged(self, archived: dict[str, Counter]) -> Counter:
+        """The archived rows of which the journal says that they were deleted from Facts."""
+        part, known = tables.archive_part.c, tables.archive_object.c
+        query = (
+            sa.select(known.url, part.start_at, part.end_at)
+            .where(known.archive_id == part.archive_id, known.generation == part.generation)
+            .where(part.purged_at.is_not(None))
+        )
+        found: Counter = Counter()
+        with self.iotdb.database.reading() as connection:
+            for url, *ends in connection.execute(query):
+                start, end = (instant.replace(tzinfo=None) for instant in ends)
+                found.update({row: n for row, n in archived[url].items() if start <= row[-1] < end})
+        return found
+
+    def state(self) -> dict[str, list]:
+        """What only the holder of the lease may change: the journal, the leases and Facts."""
+        with self.iotdb.database.reading() as connection:
+            tables_of_ours = [table for table in _OURS if table.name != "sm_job_run"]
+            found = {table.name: sorted(map(repr, connection.execute(sa.select(table)))) for table in tables_of_ours}
+        return {**found, "Facts": sorted(map(repr, self.iotdb.rows().items()))}
+
+    # What must be true.
+
+    def assert_nothing_is_lost(self) -> None:
+        """At any moment. What is purged, and only that, has left Facts; and all of that is in the archive."""
+        facts, archived = self.iotdb.rows(), self.archived()
+        assert self.rows - (facts + _total(archived)) == Counter(), "rows are neither in Facts nor in the archive"
+        assert facts + self.purged(archived) == self.rows, "the journal does not say what has left Facts"
+
+    def assert_done(self) -> None:
+        """After a run that came to its end: every old row is in the archive, once, and nowhere else."""
+        facts, archived = self.iotdb.rows(), self.archived()
+        archive = _total(archived)
+        assert self.rows - (facts + archive) == Counter(), "rows are lost"
+        assert (facts + archive) - self.rows == Counter(), "rows are doubled"
+        assert [row for row in facts if row[-1] < self.place.midnight(0)] == [], "old rows are left in Facts"
+        assert self.purged(archived) == archive, "the journal does not say what has left Facts"
+        assert set(archived) == self._journaled(), "the journal does not know what the archive holds"
+        assert list(self.place.staging.iterdir()) == [], "a staged file is left"
+
+    def _journaled(self) -> set[str]:
+        with self.iotdb.database.reading() as connection:
+            return set(connection.execute(sa.select(tables.archive_object.c.url)).scalars())
+
+    # What time brings.
+
+    def expire_lease(self) -> None:
+        self.iotdb.execute("UPDATE sm_lease SET expires_at = '2000-01-01 00:00:00' WHERE holder IS NOT NULL")
+
+    def finish(self) -> JobResult:
+        """The next run, once the last one's lease has expired, whatever it left behind."""
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            self.expire_lease()
+            try:
+                return Export(self.place).run()
+            except LeaseHeld:
+                # The server has yet to notice that a killed process' connection is gone.
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+
+
+def _rows(body: bytes) -> Counter:
+    table = pq.ParquetFile(io.BytesIO(body)).read()
+    arrivals = [arrival.astimezone(UTC).replace(tzinfo=None) for arrival in table["creationDate"].to_pylist()]
+    return Counter(zip(*(table[name].to_pylist() for name in COLUMNS), arrivals, strict=True))
+
+
+def _total(archived: dict[str, Counter]) -> Counter:
+    return sum(archived.values(), Counter())

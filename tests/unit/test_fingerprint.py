@@ -1,0 +1,270 @@
+"""Fingerprints notice whatever could go wrong between a table and a file, and say exactly what their definition says."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections import Counter
+from itertools import combinations
+from random import Random
+
+import pyarrow as pa
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from servicemanager.iotdb.fingerprint import (
+    COLUMNS,
+    EMPTY,
+    INTEGERS,
+    STORED,
+    STRINGS,
+    Fingerprint,
+    fingerprint_rows,
+    fingerprint_slices,
+    row_texts,
+    total,
+)
+from support.iotdb import MIDNIGHT, reading
+from support.rows import LONG_MAX, LONG_MIN, SECOND_US, contents, micros, moment, tables_of, to_table, values
+
+#: Before and after 1970, whole seconds and not.
+arrivals = st.integers(-3 * SECOND_US, 3 * SECOND_US).map(moment) | st.sampled_from([MIDNIGHT, moment(-(10**16))])
+tables = tables_of(arrivals, nullable=True, low=LONG_MIN, high=LONG_MAX)
+filled = tables.filter(bool)
+
+
+def fingerprint(rows) -> Fingerprint:
+    return fingerprint_rows(to_table(rows))
+
+
+# -- The definition, written a second time and as slowly as it reads --------------------------------------------
+
+
+def slow_number(name: str, value) -> int:
+    return zlib.crc32(value.encode()) if name in STRINGS else value
+
+
+def slow_seconds(stored) -> int:
+    us = micros(stored)
+    return us // SECOND_US if us >= 0 else -(-us // SECOND_US)
+
+
+def slow_text(row) -> str:
+    by_name = dict(zip(COLUMNS, row, strict=False))
+    fields = [None if (s := by_name[name]) is None else f"{len(s.encode())}:{s}" for name in STRINGS]
+    fields += [by_name[name] for name in INTEGERS]
+    fields.append(micros(row[12]))
+    return ";".join("N" if field is None else str(field) for field in fields)
+
+
+def slow_fingerprint(rows) -> Fingerprint:
+    columns = []
+    for name in (*STRINGS, *INTEGERS):
+        present = [row[COLUMNS.index(name)] for row in rows]
+        columns.append([slow_number(name, value) for value in present if value is not None])
+    columns.append([slow_seconds(row[12]) for row in rows])
+    bound = sum(zlib.crc32(slow_text(row).encode()) for row in rows)
+    return Fingerprint(len(rows), tuple(map(len, columns)), tuple(map(sum, columns)), bound)
+
+
+@given(tables)
+def test_it_is_what_its_definition_says(rows):
+    assert fingerprint(rows) == slow_fingerprint(rows)
+
+
+@given(filled)
+def test_rows_are_bound_by_the_text_that_the_database_writes_too(rows):
+    assert row_texts(to_table(rows)).to_pylist() == [slow_text(row) for row in rows]
+
+
+# -- What does not matter ---------------------------------------------------------------------------------------
+
+
+@given(tables, st.randoms(use_true_random=False))
+def test_the_order_of_rows_does_not_matter(rows, random):
+    shuffled = random.sample(rows, len(rows))
+    assert fingerprint(shuffled) == fingerprint(rows)
+
+
+@given(tables, tables, tables)
+def test_fingerprints_of_disjoint_rows_add_up(a, b, c):
+    assert fingerprint(a) + fingerprint(b) == fingerprint(b) + fingerprint(a) == fingerprint(a + b)
+    assert total([fingerprint(a), fingerprint(b), fingerprint(c)]) == fingerprint(a + b + c)
+    assert fingerprint(a) + EMPTY == fingerprint(a)
+
+
+@given(tables, tables, st.integers(0, 12), st.integers(0, 12))
+def test_how_the_rows_lie_in_memory_does_not_matter(a, b, start, length):
+    whole = pa.concat_tables([to_table(a), to_table(b), to_table([])])
+    assert fingerprint_rows(whole.slice(start, length)) == fingerprint((a + b)[start : start + length])
+    assert fingerprint_rows(whole.combine_chunks().slice(start)) == fingerprint((a + b)[start:])
+
+
+@given(tables, st.lists(arrivals.map(micros), max_size=4, unique=True).map(sorted))
+def test_slices_sum_up_to_the_whole_and_hold_what_lies_between_their_cuts(rows, cuts):
+    sliced = fingerprint_slices(to_table(rows), cuts)
+    assert total(sliced) == fingerprint(rows)
+    edges = [-(2**62), *cuts, 2**62]
+    for i, found in enumerate(sliced):
+        assert found == fingerprint([row for row in rows if edges[i] <= micros(row[12]) < edges[i + 1]])
+    assert len(sliced) == len(cuts) + 1
+
+
+def test_no_rows_are_empty():
+    assert fingerprint([]) == EMPTY == total([])
+    assert fingerprint_slices(to_table([]), [0, 5]) == [EMPTY] * 3
+
+
+def test_sums_are_exact_beyond_64_bits():
+    found = fingerprint([reading(data=LONG_MAX, sensor=LONG_MIN)] * 5)
+    sums = dict(zip((*STRINGS, *INTEGERS), found.sums, strict=False))
+    assert (sums["data"], sums["sensor"]) == (5 * LONG_MAX, 5 * LONG_MIN)
+
+
+# -- What must be noticed ---------------------------------------------------------------------------------------
+
+
+def changed(row, name, value):
+    place = [*COLUMNS, STORED].index(name)
+    return (*row[:place], value, *row[place + 1 :])
+
+
+@given(filled, st.data())
+def test_any_single_changed_value_is_noticed(rows, data):
+    number, name = data.draw(st.integers(0, len(rows) - 1)), data.draw(st.sampled_from(COLUMNS))
+    value = data.draw(values(name, nullable=True, low=LONG_MIN, high=LONG_MAX))
+    other = [*rows[:number], changed(rows[number], name, value), *rows[number + 1 :]]
+    assert (fingerprint(other) == fingerprint(rows)) == (other == rows)
+
+
+@given(filled, st.data())
+def test_any_changed_time_is_noticed_to_the_microsecond(rows, data):
+    number, value = data.draw(st.integers(0, len(rows) - 1)), data.draw(arrivals)
+    other = [*rows[:number], (*rows[number][:12], value), *rows[number + 1 :]]
+    assert (fingerprint(other) == fingerprint(rows)) == (other == rows)
+
+
+@given(filled, st.data())
+def test_a_row_that_is_doubled_or_gone_is_noticed(rows, data):
+    row = data.draw(st.sampled_from(rows))
+    without = list(rows)
+    without.remove(row)
+    assert len({fingerprint(rows).to_json(), fingerprint([*rows, row]).to_json(), fingerprint(without).to_json()}) == 3
+
+
+@given(filled, contents(nullable=True))
+def test_a_row_in_the_place_of_another_is_noticed(rows, content):
+    other = [(*content, rows[0][12]), *rows[1:]]
+    assert (fingerprint(other) == fingerprint(rows)) == (other == rows)
+
+
+def readings_of_two_boards(seed: int, pairs: int):
+    """Two readings each, of the same second and the same length, as a fleet sends them."""
+    random = Random(seed)
+    for _ in range(pairs):
+        boards = [":".join(f"{random.randrange(256):02X}" for _ in range(6)) for _ in "ab"]
+        numbers = random.sample(range(100, 1000), 2)
+        yield [reading(device=board, data=number) for board, number in zip(boards, numbers, strict=True)]
+
+
+def test_values_that_change_places_between_rows_are_noticed():
+    """A checksum is linear: of rows of one length the *sum* of theirs can stay the same."""
+    place = COLUMNS.index("data")
+    unnoticed = []
+    pairs = list(readings_of_two_boards(seed=7, pairs=20_000))
+    swapped = [
+        [(*a[:place], b[place], *a[place + 1 :]), (*b[:place], a[place], *b[place + 1 :])]
+        for a, b in pairs
+    ]
+    before, after = ([slow_bound(rows) for rows in some] for some in (pairs, swapped))
+    unnoticed = [pair for pair, one, other in zip(pairs, before, after, strict=True) if one == other]
+    assert unnoticed == []
+
+
+@given(filled, st.data())
+def test_columns_that_change_places_between_rows_are_noticed(rows, data):
+    """Whole columns moved on by a row, as a decoder that has lost its place would."""
+    name = data.draw(st.sampled_from(COLUMNS))
+    place = COLUMNS.index(name)
+    other = [changed(row, name, rows[i - 1][place]) for i, row in enumerate(rows)]
+    assume(Counter(other) != Counter(rows))
+    assert fingerprint(other) != fingerprint(rows)
+
+
+NOTHINGS = [None, 0, -1] + [None, "", "0", "N"]
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_null_and_zero_and_nothing_are_told_apart(name):
+    kinds = [None, "", "0", "N", "NULL"] if name in STRINGS else [None, 0, -1]
+    assert len({fingerprint([changed(reading(), name, value)]) for value in kinds}) == len(kinds)
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ({"channel": "ab", "device_group": "c"}, {"channel": "a", "device_group": "bc"}),
+        ({"channel": "a", "device_group": ""}, {"channel": "", "device_group": "a"}),
+        ({"channel": "a;1:b", "device_group": "c"}, {"channel": "a", "device_group": "b;1:c"}),
+        ({"year": 1, "month": 23}, {"year": 12, "month": 3}),
+        ({"year": None, "month": 0}, {"year": 0, "month": None}),
+        ({"device": "N"}, {"device": None}),
+        ({"device": "1:é"}, {"device": "2:é"}),
+    ],
+)
+def test_fields_do_not_flow_into_each_other(a, b):
+    texts = row_texts(to_table([reading(**a), reading(**b)])).to_pylist()
+    assert texts[0] != texts[1]
+    assert fingerprint([reading(**a)]) != fingerprint([reading(**b)])
+
+
+@given(filled)
+def test_only_equal_rows_have_equal_texts(rows):
+    texts = row_texts(to_table(rows)).to_pylist()
+    for (i, a), (j, b) in combinations(enumerate(texts), 2):
+        assert (a == b) == (rows[i] == rows[j])
+
+
+# -- Written and read -------------------------------------------------------------------------------------------
+
+
+@given(tables)
+def test_it_comes_back_from_json_as_it_was(rows):
+    found = fingerprint(rows)
+    assert Fingerprint.from_json(found.to_json()) == found
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("rows counts sums bound".split()), inner),
+    max_leaves=8,
+)
+
+
+@given(json_values.map(json.dumps) | st.text(max_size=20))
+@example('{"rows":Infinity,"counts":[],"sums":[],"bound":0}')
+@example('{"rows":1,"counts":[1],"sums":[1],"bound":0}')
+@example('{"rows":1.5,"counts":[1],"sums":[1],"bound":true}')
+def test_what_is_no_fingerprint_is_refused(text):
+    with pytest.raises(ValueError):  # noqa: PT011 -- of any wording
+        Fingerprint.from_json(text)
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        ([reading()] * 2, "1 against 2 rows"),
+        ([reading(data=43)], "the values of data"),
+        ([reading(device="x", sensor=None)], "the values of device, sensor"),
+        ([reading(MIDNIGHT, year=2027)], "the values of year"),
+    ],
+)
+def test_it_says_where_two_disagree(other, words):
+    assert fingerprint([reading()]).difference(fingerprint(other)) == words
+
+
+def test_it_says_that_values_stand_in_other_rows():
+    a = fingerprint([reading(device="a", data=1), reading(device="b", data=2)])
+    b = fingerprint([reading(device="a", data=2), reading(device="b", data=1)])
+    assert a.difference(b) == "which values stand in one row"
