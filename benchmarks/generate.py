@@ -3,7 +3,7 @@
 750 shops with 2 boards and 3 sensors each report round the clock, in turn; one reading in a hundred arrives
 hours or days after its event. Nothing here reads a clock, and memory holds one day: a run on another machine
 or another date measures the same rows.
-"""  # noqa: INP001 scripts, no package
+"""
 
 from __future__ import annotations
 

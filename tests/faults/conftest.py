@@ -13,6 +13,7 @@ import stamina
 
 from servicemanager.iotdb.upgrade import upgrade
 from support.faults_export import Export, Place
+from support.faults_process import workers  # noqa: F401 -- a fixture
 from support.faults_world import World
 from support.iotdb import ZONE, Iotdb, facts_ddl, mysql_iotdb, reading, sqlite_iotdb
 

@@ -1,12 +1,18 @@
 """The export over every form of the database, to a folder and to S3."""
 
+import dataclasses
 from collections import Counter
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import duckdb
 import pytest
+
+from servicemanager.errors import DatabaseRefused
+from servicemanager.iotdb.facts import Facts
+from servicemanager.iotdb.upgrade import upgrade
 from support.exports import archived_rows, archived_tables, days_ago, make_job, run
-from support.iotdb import reading
+from support.iotdb import facts_ddl, mysql_iotdb, reading
 
 
 def readings_of(days: int, each: int = 40) -> list:
@@ -92,3 +98,33 @@ def test_duckdb_reads_the_archive_as_it_is(iotdb, tmp_path, staging):
     assert [(day, n, total) for day, n, total in found] == [
         ((days_ago(d, 12)).date(), 40, sum(n % 3 for n in range(40))) for d in (2, 1)
     ]
+
+
+@pytest.mark.parametrize("iotdb", ["sqlite", "timestamp", "datetime"], indirect=True)
+def test_a_changed_zone_cuts_nothing_anew(iotdb, store, staging):
+    rows = readings_of(3)
+    iotdb.insert(rows)
+    run(make_job(iotdb, store, staging, purge=False))
+    for zone in ("Europe/Berlin", "Asia/Tokyo", "America/Los_Angeles", "Asia/Kathmandu"):
+        iotdb.insert(rows[50:52])
+        run(make_job(iotdb, store, staging, purge=False, zone=ZoneInfo(zone)))
+    everything = rows + rows[50:52] * 4
+    assert iotdb.rows() == Counter(everything)
+    run(make_job(iotdb, store, staging, zone=ZoneInfo("Asia/Tokyo")))
+    run(make_job(iotdb, store, staging))
+    assert iotdb.rows() + archived_rows(store) == Counter(everything)
+
+
+def test_a_datetime_column_that_changes_its_zone_is_refused_while_readings_wait_for_their_purge(
+    mysql_server, mysql_database, store, staging
+):
+    iotdb = mysql_iotdb(mysql_server, mysql_database, facts_ddl(kind="DATETIME"))
+    upgrade(iotdb.database)
+    iotdb.insert(readings_of(1))
+    run(make_job(iotdb, store, staging, purge=False))
+    moved = dataclasses.replace(make_job(iotdb, store, staging), facts=Facts.open(iotdb.database, "Europe/Berlin"))
+    with pytest.raises(DatabaseRefused, match=r"was DATETIME in America/Sao_Paulo"):
+        run(moved)
+    run(make_job(iotdb, store, staging))
+    assert run(moved).problems == ()
+    iotdb.database.close()

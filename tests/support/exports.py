@@ -30,7 +30,7 @@ LEASE = timedelta(seconds=15)
 def make_job(iotdb: Iotdb, store: ObjectStore, staging: Path, *, slice_rows: int = 20_000, **wishes) -> ExportJob:
     """An export of everything that arrived before today; `wishes` are those of `Wishes`, and `csv`."""
     csv = wishes.pop("csv", False)
-    asked = Wishes(zone=ZoneInfo(ZONE), **{"days": 1, "purge": True, **wishes})
+    asked = Wishes(**{"zone": ZoneInfo(ZONE), "days": 1, "purge": True, **wishes})
     return ExportJob(iotdb.database, iotdb.facts(), store, open_store, staging, asked, csv=csv, slice_rows=slice_rows)
 
 

@@ -9,10 +9,10 @@ import io
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC
+from typing import TypeVar
 
 import pyarrow.parquet as pq
 import sqlalchemy as sa
@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from servicemanager.archive.folder import FolderStore
 from servicemanager.archive.marker import KEY as MARKER
 from servicemanager.archive.objects import ObjectStore
-from servicemanager.errors import LeaseHeld
+from servicemanager.errors import DatabaseBusy, LeaseHeld
 from servicemanager.iotdb import tables
 from servicemanager.iotdb.fingerprint import COLUMNS
 from servicemanager.jobs.job import JobResult
@@ -31,6 +31,8 @@ from .iotdb import Iotdb
 _OURS = tables.ours.sorted_tables
 _NAMES = ("Facts", *(table.name for table in _OURS))
 _PATIENCE = 15  # seconds
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -154,16 +156,24 @@ class World:
 
     def finish(self) -> JobResult:
         """The next run, once the last one's lease has expired, whatever it left behind."""
-        deadline = time.monotonic() + _PATIENCE
-        while True:
+
+        def attempt() -> JobResult:
             self.expire_lease()
-            try:
-                return Export(self.place).run()
-            except LeaseHeld:
-                # The server has yet to notice that a killed process' connection is gone.
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.02)
+            return Export(self.place).run()
+
+        return patiently(attempt)
+
+
+def patiently(attempt: Callable[[], T]) -> T:
+    """Until the server has noticed that a killed process' connection, and so its locks, are gone."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return attempt()
+        except (LeaseHeld, DatabaseBusy):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
 
 
 def _rows(body: bytes) -> Counter:

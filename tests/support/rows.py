@@ -18,7 +18,24 @@ SECOND_US = 1_000_000
 
 WIDTHS = {"channel": 50, "device_group": 20, "device": 20}
 #: Texts that look like pieces of a row's text, or that have broken others.
-ODD_TEXTS = ["", " ", "N", "0", ";", "1:a", "1:a;1:b", "a;b", "a'b\"c\\", "%s{}:x", "nul\0", "\r\n", "é", "😀", "AB", "ab"]
+ODD_TEXTS = [
+    "",
+    " ",
+    "N",
+    "0",
+    ";",
+    "1:a",
+    "1:a;1:b",
+    "a;b",
+    "a'b\"c\\",
+    "%s{}:x",
+    "nul\0",
+    "\r\n",
+    "é",
+    "😀",
+    "AB",
+    "ab",
+]
 INT_MIN, INT_MAX = -(2**31), 2**31 - 1
 LONG_MIN, LONG_MAX = -(2**63), 2**63 - 1
 

@@ -8,6 +8,7 @@ from collections import Counter
 from itertools import combinations
 from random import Random
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import assume, example, given
@@ -22,6 +23,7 @@ from servicemanager.iotdb.fingerprint import (
     Fingerprint,
     fingerprint_rows,
     fingerprint_slices,
+    row_hashes,
     row_texts,
     total,
 )
@@ -160,26 +162,25 @@ def test_a_row_in_the_place_of_another_is_noticed(rows, content):
 
 
 def readings_of_two_boards(seed: int, pairs: int):
-    """Two readings each, of the same second and the same length, as a fleet sends them."""
+    """Two readings each of one second and one length, as a fleet sends them: first two rows, then with data swapped."""
     random = Random(seed)
     for _ in range(pairs):
-        boards = [":".join(f"{random.randrange(256):02X}" for _ in range(6)) for _ in "ab"]
-        numbers = random.sample(range(100, 1000), 2)
-        yield [reading(device=board, data=number) for board, number in zip(boards, numbers, strict=True)]
+        a, b = (":".join(f"{random.randrange(256):02X}" for _ in range(6)) for _ in "ab")
+        x, y = random.sample(range(100, 1000), 2)
+        yield [
+            reading(device=a, data=x),
+            reading(device=b, data=y),
+            reading(device=a, data=y),
+            reading(device=b, data=x),
+        ]
 
 
-def test_values_that_change_places_between_rows_are_noticed():
-    """A checksum is linear: of rows of one length the *sum* of theirs can stay the same."""
-    place = COLUMNS.index("data")
-    unnoticed = []
-    pairs = list(readings_of_two_boards(seed=7, pairs=20_000))
-    swapped = [
-        [(*a[:place], b[place], *a[place + 1 :]), (*b[:place], a[place], *b[place + 1 :])]
-        for a, b in pairs
-    ]
-    before, after = ([slow_bound(rows) for rows in some] for some in (pairs, swapped))
-    unnoticed = [pair for pair, one, other in zip(pairs, before, after, strict=True) if one == other]
-    assert unnoticed == []
+def test_two_values_that_change_places_between_rows_are_noticed():
+    """A CRC is linear: where two rows swap a value, the sum of their checksums must not stay the same for that."""
+    rows = [row for four in readings_of_two_boards(seed=7, pairs=40_000) for row in four]
+    hashes = row_hashes(to_table(rows)).reshape(-1, 4)
+    unnoticed = np.flatnonzero(hashes[:, :2].sum(axis=1) == hashes[:, 2:].sum(axis=1))
+    assert [rows[4 * int(i)][9:12] for i in unnoticed] == []
 
 
 @given(filled, st.data())
@@ -190,9 +191,6 @@ def test_columns_that_change_places_between_rows_are_noticed(rows, data):
     other = [changed(row, name, rows[i - 1][place]) for i, row in enumerate(rows)]
     assume(Counter(other) != Counter(rows))
     assert fingerprint(other) != fingerprint(rows)
-
-
-NOTHINGS = [None, 0, -1] + [None, "", "0", "N"]
 
 
 @pytest.mark.parametrize("name", COLUMNS)
@@ -237,7 +235,9 @@ def test_it_comes_back_from_json_as_it_was(rows):
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("rows counts sums bound".split()), inner),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("rows counts sums bound".split()), inner)
+    ),
     max_leaves=8,
 )
 
@@ -245,7 +245,6 @@ json_values = st.recursive(
 @given(json_values.map(json.dumps) | st.text(max_size=20))
 @example('{"rows":Infinity,"counts":[],"sums":[],"bound":0}')
 @example('{"rows":1,"counts":[1],"sums":[1],"bound":0}')
-@example('{"rows":1.5,"counts":[1],"sums":[1],"bound":true}')
 def test_what_is_no_fingerprint_is_refused(text):
     with pytest.raises(ValueError):  # noqa: PT011 -- of any wording
         Fingerprint.from_json(text)

@@ -38,7 +38,9 @@ SAO_PAULO = WallTime(ZoneInfo("America/Sao_Paulo"))
 near_changes = st.builds(
     lambda change, seconds: change + timedelta(seconds=seconds), st.sampled_from(CHANGES), st.integers(-9000, 9000)
 )
-walls = near_changes | st.datetimes(datetime(1971, 1, 1), datetime(2037, 1, 1)).map(lambda wall: wall.replace(microsecond=0))
+walls = near_changes | st.datetimes(datetime(1971, 1, 1), datetime(2037, 1, 1)).map(
+    lambda wall: wall.replace(microsecond=0)
+)
 instants = walls.map(lambda wall: wall.replace(tzinfo=UTC)) | st.builds(
     lambda wall, hours: wall.replace(tzinfo=UTC) + timedelta(hours=hours), near_changes, st.integers(-15, 15)
 )

@@ -117,6 +117,12 @@ class Journal:
         with self._database.reading() as connection:
             return [_part(row) for row in connection.execute(query)]
 
+    def has_unpurged(self) -> bool:
+        """Whether the archive holds rows that the database should still hold."""
+        query = sa.select(archive_part.c.slice).where(archive_part.c.purged_at.is_(None), archive_part.c.row_count > 0)
+        with self._database.reading() as connection:
+            return connection.execute(query.limit(1)).first() is not None
+
     def plan(self, tx: sa.Connection, windows: Iterable[tuple[Window, date]], now: datetime) -> None:
         """Journal new windows, before anything of them is touched."""
         rows = [

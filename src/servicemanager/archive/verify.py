@@ -106,8 +106,12 @@ class Verifier:
 
     def _gaps(self, names: list[Name]) -> Iterator[Finding]:
         """Generations that a later one of the same window presupposes."""
+        if not names:
+            return
         there = {name.generation for name in names}
-        for generation in range(max(there, default=0)):
+        # Earlier ones may lie under another prefix; the journal then sees to them.
+        there |= {k.object.generation for k in (self.known or {}).values() if k.window == names[0].window}
+        for generation in range(max(there)):
             if generation not in there:
                 key = Label("", names[0].window, names[0].creation_date, generation).key
                 yield Finding(self.stores.current.url_of(key), Verdict.MISSING, "a later generation is there")

@@ -12,6 +12,7 @@ from servicemanager.archive.objects import ObjectStore
 from servicemanager.archive.proof import Stores
 from servicemanager.export.plan import ExportPlan, Hold, Purge
 from servicemanager.export.planning import Sources, Wishes, make_plan
+from servicemanager.export.preflight import check_column
 from servicemanager.export.staging import failing_in, sweep
 from servicemanager.export.tools import SLICE_ROWS, Tools
 from servicemanager.export.work import Tally, execute
@@ -44,6 +45,7 @@ class ExportJob:
         tools = self.tools(context)
         with failing_in(self.staging):
             sweep(self.staging, tools.uuid)
+        check_column(self.database, self.facts, tools.journal)
         claim = marker.claim(self.store, tools.uuid)
         plan = self._plan(claim)
         if plan.purge is Purge.YES:

@@ -157,7 +157,10 @@ def cut(
     *,
     final: bool = False,
 ) -> Cut:
-    """Buckets and journaled windows are each in order of time. `final`: there are no finer buckets to ask for."""
+    """Buckets and all journaled windows are each in order of time. `final`: there are no finer buckets to ask for.
+
+    A journaled window that ends after the cutoff (the zone was changed) waits, whole, until it is due.
+    """
     result = Cut()
     found = dict.fromkeys((entry.id for entry in journaled), 0)
     gaps: dict[Window, list[Bucket]] = {}
@@ -170,7 +173,8 @@ def cut(
             found[entry.id] += bucket.rows
         else:
             gaps.setdefault(home, []).append(bucket)
-    result.windows += _known(journaled, found, purge=bounds.purge)
+    due = [entry for entry in journaled if entry.window.end_at <= bounds.cutoff]
+    result.windows += _known(due, found, purge=bounds.purge)
     for gap, content in gaps.items():
         _fill(result, gap, content, calendar.day_of(gap.start_at), bounds)
     result.windows.sort(key=lambda planned: planned.window)

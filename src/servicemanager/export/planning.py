@@ -54,7 +54,7 @@ def make_plan(sources: Sources, claim: Claim, wishes: Wishes) -> ExportPlan:
     calendar = facts.calendar(wishes.zone)
     purge = decide_purge(facts, claim, wishes)
     bounds = Bounds(facts.shape.indexed, _cutoff(calendar, now, wishes), purge=purge is Purge.YES)
-    result = _cut(facts, _due(journal, bounds.cutoff), calendar, bounds)
+    result = _cut(facts, journal.windows(), calendar, bounds)
     known, unknown = _without_unknown(sources.store, result.windows)
     windows, beyond = limit(known, wishes.max_rows)
     held = (*result.held, *unknown, *beyond, *_strays(facts, now))
@@ -78,11 +78,6 @@ def _cutoff(calendar: Calendar, now: datetime, wishes: Wishes) -> datetime:
     if wishes.before > today:
         raise ConfigurationError(f"--before {wishes.before} lies in the future: the latest possible date is {today}.")
     return calendar.start_of(wishes.before)
-
-
-def _due(journal: Journal, cutoff: datetime) -> list[JournaledWindow]:
-    """Journaled windows that end by the cutoff: a later one waits, whole, until its day is due."""
-    return [entry for entry in journal.windows() if entry.window.end_at <= cutoff]
 
 
 def _cut(facts: Facts, journaled: list[JournaledWindow], calendar: Calendar, bounds: Bounds) -> Cut:

@@ -1,0 +1,126 @@
+"""Exports in processes of their own, that a signal of theirs stops or kills at a step.
+
+They are forked from one server process that has imported everything and runs nothing, so that each starts at once.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection
+from typing import Any
+
+import pytest
+
+# Imported by the server process, once for all its children.
+import boto3
+import connectorx  # noqa: F401
+import pyarrow.compute
+import sqlalchemy.dialects.mysql.pymysql
+import sqlalchemy.dialects.sqlite.pysqlite  # noqa: F401
+
+from servicemanager.jobs.job import JobResult
+
+from .faults import Step, Steps
+from .faults_export import LEASE, Export, Place
+
+_PATIENCE = 60  # seconds
+STOPPING = "stopping"
+
+
+class Killed(Exception):
+    """The process did not come to its end."""
+
+
+@dataclass
+class Worker:
+    """A running export."""
+
+    process: Any
+    report: Connection
+
+    def await_stop(self) -> None:
+        """Until it is about to send itself SIGSTOP."""
+        assert self.report.poll(_PATIENCE), "the process hangs"
+        assert self.report.recv() == STOPPING
+
+    def wake(self) -> None:
+        os.kill(self.process.pid, signal.SIGCONT)
+
+    def result(self) -> JobResult:
+        """Raises what the export raised, or Killed."""
+        try:
+            outcome = self._outcome()
+        finally:
+            self.end()
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    def _outcome(self) -> object:
+        assert self.report.poll(_PATIENCE), "the process hangs"
+        try:
+            outcome = self.report.recv()
+        except EOFError:
+            self.process.join(_PATIENCE)
+            assert self.process.exitcode == -signal.SIGKILL
+            return Killed()
+        self.process.join(_PATIENCE)
+        return outcome
+
+    def end(self) -> None:
+        if not self.process._closed:
+            self.process.kill()
+            self.process.join()
+            self.process.close()
+        self.report.close()
+
+
+class Workers:
+    """Starts exports."""
+
+    def __init__(self) -> None:
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(["__main__", __name__])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # older Pythons forget it
+            patch.setenv("OPENBLAS_NUM_THREADS", "1")  # else numpy starts threads at its import
+            forkserver.ensure_running()
+
+    def start(self, place: Place, at: int, sign: signal.Signals = signal.SIGKILL, lease: timedelta = LEASE) -> Worker:
+        """An export that sends itself the signal at a step."""
+        mine, theirs = self._context.Pipe(duplex=False)
+        process = self._context.Process(target=_work, args=(place, at, sign, lease, dict(os.environ), theirs))
+        process.start()
+        theirs.close()
+        return Worker(process, mine)
+
+
+def _work(
+    place: Place, at: int, sign: signal.Signals, lease: timedelta, environ: Mapping[str, str], report: Connection
+) -> None:
+    os.environ.clear()
+    os.environ.update(environ)
+
+    def deed(_: Step) -> None:
+        if sign == signal.SIGSTOP:
+            report.send(STOPPING)
+        os.kill(os.getpid(), sign)
+
+    try:
+        outcome: object = Export(place, Steps({at}, deed), lease=lease).run()
+    except BaseException as error:  # noqa: BLE001 -- it is raised again where it is waited for
+        outcome = error
+    report.send(outcome)
+
+
+@pytest.fixture(scope="session")
+def workers() -> Workers:
+    return Workers()
