@@ -16,8 +16,8 @@ ROWS = old_rows()
 
 @pytest.fixture(scope="module")
 def logging_server() -> Iterator[Server]:
-    """A server whose settings a test may change; it logs statements."""
-    with private_server("--log-bin", "--binlog-format=STATEMENT", "--server-id=1") as server:
+    """A server whose settings a test may change; it keeps a binary log."""
+    with private_server("--log-bin", "--binlog-format=ROW", "--server-id=1") as server:
         yield server
 
 
@@ -37,7 +37,7 @@ def site(logging_server, s3_server, s3_bucket, tmp_path) -> Iterator[Site]:
     made = make_site(iotdb, s3_server, s3_bucket, tmp_path)
     made.environ |= {"MYSQL_USER": "root", "MYSQL_PASSWORD": ""}
     yield made
-    logging_server.execute("SET GLOBAL read_only=0", "DROP DATABASE iotdb")
+    logging_server.execute("SET GLOBAL read_only=0, binlog_format='ROW'", "DROP DATABASE iotdb")
     iotdb.database.close()
 
 
@@ -83,7 +83,6 @@ def test_a_run_works_on_the_first_of_several_hosts_that_can_be_written_to(site, 
 def test_a_read_only_server_is_refused_whoever_asks(site, logging_server, account):
     if account != "root":
         site.environ["MYSQL_USER"] = make_account(logging_server, "ALL ON iotdb.*", password="")
-        logging_server.execute("SET GLOBAL binlog_format='ROW'")
     logging_server.execute("SET GLOBAL read_only=1")
     ran = site.export()
     assert ran.status == 4
@@ -95,7 +94,6 @@ def test_a_read_only_server_is_refused_whoever_asks(site, logging_server, accoun
 
 def test_a_server_that_becomes_read_only_while_an_object_is_put_keeps_every_row(site, bad_proxy, logging_server):
     account = make_account(logging_server, "ALL ON iotdb.*", password="")
-    logging_server.execute("SET GLOBAL binlog_format='ROW'")
     failover = badproxy.meanwhile(lambda: logging_server.execute("SET GLOBAL read_only=1"))
     bad_proxy.plan("PUT", badproxy.pass_on, badproxy.pass_on, failover)
     ran = site.export(AWS_ENDPOINT=bad_proxy.url, MYSQL_USER=account, CLUSTER_LEASE="4s")

@@ -14,6 +14,7 @@ import pytest
 from servicemanager.archive.objects import ObjectStore, open_store
 from servicemanager.errors import LeaseHeld
 from servicemanager.export.job import ExportJob
+from servicemanager.iotdb.upgrade import upgrade
 from servicemanager.jobs.job import JobResult
 
 from .cli import Ran, Running, start, until
@@ -71,6 +72,7 @@ class Site:
 
     def finish(self, rows: Iterable[Row], *, today: Iterable[Row] = ()) -> JobResult:
         """The trouble is over: the next run, once a dead one's lease has ended, completes exactly."""
+        upgrade(self.iotdb.database)
         result = _run_when_free(make_job(self.iotdb, self.store, self.staging))
         assert result.problems == ()
         self.check_complete(rows, today=today)

@@ -1,0 +1,409 @@
+"""Plans: windows fill exactly the time that nothing is journaled for, however rows, days and windows lie."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+from hypothesis import assume, event, example, given
+from hypothesis import strategies as st
+
+from servicemanager.archive.journal import JournaledWindow
+from servicemanager.export import planning
+from servicemanager.export.plan import Action, Bounds, Cut, ExportPlan, Hold, PlannedWindow, Purge, cut, limit
+from servicemanager.iotdb.facts import Bucket
+from servicemanager.iotdb.stored import StoredTime, UtcTime, WallTime, snap
+from servicemanager.iotdb.window import SECOND, Calendar, Window
+from support.rows import EPOCH, micros, moment
+
+SAO_PAULO = ZoneInfo("America/Sao_Paulo")
+DAY = date(2026, 11, 20)
+START = datetime(2026, 11, 20, 3, tzinfo=UTC)
+QUARTER, MINUTE, HOUR = timedelta(minutes=15), timedelta(minutes=1), timedelta(hours=1)
+
+
+@dataclass
+class CountedFacts:
+    """Counts rows as `Facts` does, from numbers by stored second."""
+
+    rows: Mapping[datetime, int]
+    time: StoredTime = field(default_factory=UtcTime)
+    asked: list[tuple[Window | None, timedelta]] = field(default_factory=list)
+
+    def counts(self, span: Window | None, until: datetime, step: timedelta) -> list[Bucket]:
+        self.asked.append((span, step))
+        found: Counter = Counter()
+        start = self.time.to_stored(span.start_at) if span else datetime.min  # noqa: DTZ901 -- stored
+        end = self.time.to_stored(span.end_at if span else until)
+        for stored, rows in self.rows.items():
+            if start <= stored < end:
+                found[(stored - EPOCH) // step] += rows
+        begins = [EPOCH + number * step for number in sorted(found)]
+        return [Bucket(self.time.to_window(b, b + step), found[(b - EPOCH) // step]) for b in begins]
+
+    def instants(self) -> dict[datetime, int]:
+        """Rows by the instant that stands in the archive."""
+        found: Counter = Counter()
+        for stored, rows in self.rows.items():
+            (us,) = self.time.to_utc(np.array([micros(stored)], np.int64))
+            found[moment(int(us)).replace(tzinfo=UTC)] += rows
+        return found
+
+
+def rows_in(facts: CountedFacts, window: Window) -> int:
+    return sum(rows for instant, rows in facts.instants().items() if instant in window)
+
+
+def journaled(window: Window, number: int = 1, generations: int = 1, due_rows: int = 0) -> JournaledWindow:
+    return JournaledWindow(number, window, window.start_at.date(), generations, due_rows)
+
+
+def seconds(*pairs: tuple[int, int]) -> dict[datetime, int]:
+    """Rows by seconds after local midnight of DAY."""
+    return {START.replace(tzinfo=None) + timedelta(seconds=second): rows for second, rows in pairs}
+
+
+def plan(facts: CountedFacts, entries=(), calendar: Calendar | None = None, **bounds) -> Cut:
+    limits = {"window_rows": 10, "second_rows": 30, "day_rows": 60, "cutoff": START + timedelta(days=3), **bounds}
+    return planning._cut(facts, list(entries), calendar or Calendar(SAO_PAULO), Bounds(**{"indexed": True, **limits}))
+
+
+def spans(found: Cut) -> list[tuple[int, int]]:
+    """The windows in seconds after local midnight of DAY."""
+    return [((p.window.start_at - START) // SECOND, (p.window.end_at - START) // SECOND) for p in found.windows]
+
+
+# -- Any table, any journal -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Case:
+    """A table, a journal and what limits the windows."""
+
+    facts: CountedFacts
+    calendar: Calendar
+    entries: tuple[JournaledWindow, ...]
+    bounds: Bounds
+
+    @property
+    def has_skipped_rows(self) -> bool:
+        """Whether rows stand at times that their clock never showed: all of them are counted in one second."""
+        return any(instant.microsecond for instant in self.facts.instants())
+
+    def cut(self) -> Cut:
+        return planning._cut(self.facts, list(self.entries), self.calendar, self.bounds)
+
+
+#: A zone, the zone of the wall times if there is one, and a local day, one whose clocks are changed among them.
+PLACES = [
+    ("America/Sao_Paulo", None, date(2026, 11, 20)),
+    ("UTC", None, date(2026, 11, 20)),
+    ("Asia/Kathmandu", None, date(1986, 1, 1)),
+    ("America/St_Johns", None, date(2010, 11, 7)),
+    ("America/Sao_Paulo", "America/Sao_Paulo", date(2018, 2, 17)),
+    ("Europe/Lisbon", "Europe/Lisbon", date(2026, 10, 25)),
+    ("UTC", "America/Havana", date(2026, 11, 1)),
+]
+#: In these nights a clock skips an hour, in which rows may stand all the same.
+GAPS = [
+    ("America/Sao_Paulo", "America/Sao_Paulo", date(2018, 11, 4)),
+    ("UTC", "Europe/Lisbon", date(2026, 3, 29)),
+    ("America/St_Johns", "America/St_Johns", date(2010, 3, 14)),
+]
+offsets = st.one_of(
+    st.integers(-93_600, 180_000),
+    st.builds(lambda quarter, near: quarter * 900 + near, st.integers(-12, 30), st.integers(-2, 2)),
+)
+
+
+@st.composite
+def cases(draw, places, *, indexed=st.booleans()) -> Case:
+    zone, wall, day = draw(st.sampled_from(places))
+    time = WallTime(ZoneInfo(wall)) if wall else UtcTime()
+    calendar = Calendar(ZoneInfo(zone), lambda instant: snap(time, instant))
+    noon = time.to_stored(calendar.start_of(day))
+    amounts = st.one_of(st.integers(1, 4), st.integers(1, 15), st.integers(30, 45))
+    drawn = draw(st.dictionaries(offsets, amounts, min_size=1, max_size=25))
+    facts = CountedFacts({noon + timedelta(seconds=offset): rows for offset, rows in drawn.items()}, time)
+    bounds = Bounds(
+        indexed=draw(indexed),
+        cutoff=calendar.start_of(day + timedelta(days=draw(st.integers(0, 2)))),
+        purge=draw(st.booleans()),
+        window_rows=10,
+        second_rows=30,
+        day_rows=60,
+    )
+    return Case(facts, calendar, tuple(draw(journals(facts, calendar, bounds.cutoff, noon))), bounds)
+
+
+@st.composite
+def journals(draw, facts: CountedFacts, calendar: Calendar, cutoff: datetime, noon: datetime) -> list[JournaledWindow]:
+    """Disjoint windows that end by the cutoff, of this or of another zone's days, and how far they have come."""
+    base = facts.time.to_window(noon, noon + SECOND).start_at
+    edges = sorted({calendar.snap(base + timedelta(seconds=s)) for s in draw(st.lists(offsets, max_size=6))})
+    windows = [Window(a, b) for a, b in pairwise(edges) if b <= cutoff and draw(st.booleans())]
+    found = []
+    for number, window in enumerate(windows):
+        due = draw(st.sampled_from([0, 3, rows_in(facts, window)]))
+        found.append(journaled(window, number, draw(st.integers(0, 2)), due))
+    return found
+
+
+def new_windows(found: Cut) -> list[PlannedWindow]:
+    return [planned for planned in found.windows if planned.journaled is None]
+
+
+@given(cases(GAPS))
+def test_no_two_windows_overlap(case):
+    found = case.cut()
+    windows = sorted({entry.window for entry in case.entries} | {planned.window for planned in found.windows})
+    assert all(a.end_at <= b.start_at for a, b in pairwise(windows))
+    assert all(window.start_at < window.end_at for window in windows)
+    assert [planned.window for planned in found.windows] == sorted({planned.window for planned in found.windows})
+
+
+@given(cases(GAPS))
+def test_new_windows_stay_within_their_local_day_and_before_the_cutoff(case):
+    for planned in new_windows(case.cut()):
+        assert case.calendar.day(planned.creation_date).covers(planned.window)
+        assert planned.window.end_at <= case.bounds.cutoff
+
+
+@given(cases(GAPS))
+def test_every_row_that_is_due_lies_in_one_window_or_is_held_back(case):
+    found = case.cut()
+    windows = sorted({entry.window for entry in case.entries} | {planned.window for planned in found.windows})
+    ends = [window.end_at for window in windows]
+    homeless = 0
+    for instant, rows in case.facts.instants().items():
+        place = bisect_right(ends, instant)
+        if instant < case.bounds.cutoff and not (place < len(windows) and instant in windows[place]):
+            homeless += rows
+    assert (homeless > 0) == bool(found.held)
+    if not case.has_skipped_rows:
+        assert homeless == sum(held.rows for held in found.held)
+
+
+@given(cases(PLACES))
+def test_the_rows_of_a_window_are_counted_exactly(case):
+    for planned in case.cut().windows:
+        assert planned.rows == rows_in(case.facts, planned.window)
+
+
+@given(cases(PLACES, indexed=st.just(True)))
+def test_a_window_holds_a_bounded_number_of_rows_unless_they_are_of_one_second(case):
+    found = case.cut()
+    for planned in new_windows(found):
+        its = [rows for instant, rows in case.facts.instants().items() if instant in planned.window]
+        event("one big second" if sum(its) > 10 else "several seconds")
+        assert sum(its) <= 10 or (len(its) == 1 and its[0] <= 30)
+    assert {held.reason for held in found.held} <= {Hold.SECOND_TOO_BIG}
+    assert all(held.rows > 30 for held in found.held)
+
+
+@given(cases(PLACES, indexed=st.just(False)))
+def test_without_an_index_whole_days_or_nothing(case):
+    found = case.cut()
+    edges = {entry.window.start_at for entry in case.entries} | {entry.window.end_at for entry in case.entries}
+    for planned in new_windows(found):
+        day = case.calendar.day(planned.creation_date)
+        assert planned.window.start_at in edges | {day.start_at}
+        assert planned.window.end_at in edges | {day.end_at, case.bounds.cutoff}
+        assert planned.rows <= 60
+    assert {held.reason for held in found.held} <= {Hold.DAY_TOO_BIG}
+    assert all(held.rows > 60 for held in found.held)
+
+
+@given(cases(GAPS))
+def test_a_journaled_window_is_never_cut_anew(case):
+    found = [planned for planned in case.cut().windows if planned.journaled]
+    assert all(planned.window == planned.journaled.window for planned in found)
+    assert all(planned.creation_date == planned.journaled.creation_date for planned in found)
+    assert {planned.journaled for planned in found} <= set(case.entries)
+
+
+@given(cases(PLACES))
+def test_what_is_done_with_a_journaled_window_follows_from_its_numbers(case):
+    actions = {planned.journaled: planned.action for planned in case.cut().windows if planned.journaled}
+    for entry in case.entries:
+        rows = rows_in(case.facts, entry.window)
+        expected = Action.PURGE if case.bounds.purge and rows else None
+        if rows != entry.due_rows:
+            expected = Action.RECONCILE
+        assert actions.get(entry) == (expected if entry.generations else Action.RESUME)
+
+
+@given(cases(PLACES))
+def test_the_same_table_gives_the_same_plan_and_a_journaled_plan_no_new_window(case):
+    assume(case.bounds.indexed)
+    first = case.cut()
+    assert case.cut() == first
+    number = len(case.entries)
+    entries = [*case.entries, *(journaled(p.window, number + i, 0) for i, p in enumerate(new_windows(first)))]
+    again = replace(case, entries=tuple(sorted(entries, key=lambda entry: entry.window))).cut()
+    assert new_windows(again) == []
+    assert again.held == first.held
+
+
+@given(cases(PLACES))
+def test_the_table_is_counted_once_and_more_finely_only_where_that_decides(case):
+    case.cut()
+    (first, *further) = case.facts.asked
+    assert first == (None, QUARTER)
+    assert [step for _, step in further] == sorted((step for _, step in further), reverse=True)
+    edges = {edge for entry in case.entries for edge in (entry.window.start_at, entry.window.end_at)}
+    for span, _ in further:
+        day = case.calendar.day(case.calendar.day_of(span.start_at))
+        straddles = any(span.start_at < edge < span.end_at for edge in edges | {day.end_at})
+        straddles = straddles or span.end_at == case.bounds.cutoff
+        assert straddles or rows_in(case.facts, span) > case.bounds.window_rows
+
+
+@given(cases(PLACES), st.integers(1, 20 * 3600))
+@example(
+    Case(CountedFacts(seconds((7200, 1))), Calendar(SAO_PAULO), (), Bounds(indexed=True, cutoff=START + 3 * HOUR)), 3600
+)
+def test_a_journaled_window_that_ends_after_the_cutoff_is_not_cut_anew_either(case, length):
+    """As after a change of zone, or with --before: it waits until it is due as a whole."""
+    case = replace(case, entries=tuple(e for e in case.entries if e.window.end_at <= case.bounds.cutoff - HOUR))
+    cutoff = case.bounds.cutoff
+    straddling = Window(case.calendar.snap(cutoff - HOUR), case.calendar.snap(cutoff + timedelta(seconds=length)))
+    assume(straddling.start_at < cutoff < straddling.end_at)
+    entries = [*case.entries, journaled(straddling, 99)]
+    found = replace(case, entries=tuple(entries)).cut()
+    assert not [planned.window for planned in found.windows if planned.window.overlaps(straddling)]
+
+
+# -- Single decisions -------------------------------------------------------------------------------------------
+
+
+def test_a_day_with_few_rows_is_one_window():
+    found = plan(CountedFacts(seconds((0, 3), (40_000, 3), (86_399, 3))))
+    assert spans(found) == [(0, 86_400)]
+    assert found.windows[0].creation_date == DAY
+    assert found.windows[0].action is Action.ARCHIVE
+
+
+def test_windows_together_cover_the_whole_day():
+    found = plan(CountedFacts(seconds((3600, 8), (20_000, 8), (80_000, 8))))
+    assert spans(found) == [(0, 19_800), (19_800, 79_200), (79_200, 86_400)]
+
+
+def test_quarters_of_an_hour_are_all_that_is_counted_while_they_decide():
+    facts = CountedFacts(seconds(*((900 * n, 4) for n in range(96))))
+    assert len(plan(facts).windows) == 48
+    assert facts.asked == [(None, QUARTER)]
+
+
+def test_only_a_full_quarter_is_counted_by_minutes_and_only_a_full_minute_by_seconds():
+    facts = CountedFacts(seconds((0, 5), (900, 6), (960, 6), (1800, 8), (1801, 8)))
+    found = plan(facts)
+    quarters = [Window(START + n * QUARTER, START + (n + 1) * QUARTER) for n in (1, 2)]
+    minute = Window(START + 2 * QUARTER, START + 2 * QUARTER + MINUTE)
+    assert facts.asked == [(None, QUARTER), (quarters[0], MINUTE), (quarters[1], MINUTE), (minute, SECOND)]
+    assert spans(found) == [(0, 900), (900, 960), (960, 1800), (1800, 1801), (1801, 86_400)]
+
+
+def test_a_second_with_too_many_rows_is_held_back_alone():
+    found = plan(CountedFacts(seconds((100, 5), (200, 31), (300, 5))))
+    assert [(held.what, held.rows, held.reason) for held in found.held] == [
+        ("second 2026-11-20 03:03:20 UTC", 31, Hold.SECOND_TOO_BIG)
+    ]
+    assert [planned.rows for planned in found.windows] == [5, 5]
+
+
+def test_a_day_with_too_many_rows_is_held_back_where_no_index_helps():
+    facts = CountedFacts(seconds((0, 30), (900, 31), (86_400, 5)))
+    found = plan(facts, indexed=False)
+    assert [(held.what, held.rows, held.reason) for held in found.held] == [("day 2026-11-20", 61, Hold.DAY_TOO_BIG)]
+    assert spans(found) == [(86_400, 172_800)]
+    assert facts.asked == [(None, QUARTER)]
+
+
+@pytest.mark.parametrize(
+    ("generations", "due", "rows", "purge", "action"),
+    [
+        (0, 0, 5, True, Action.RESUME),
+        (0, 0, 0, False, Action.RESUME),
+        (1, 5, 5, True, Action.PURGE),
+        (1, 5, 5, False, None),
+        (1, 0, 0, True, None),
+        (1, 5, 0, True, Action.RECONCILE),
+        (2, 0, 1, True, Action.RECONCILE),
+        (2, 5, 6, False, Action.RECONCILE),
+    ],
+)
+def test_what_a_journaled_window_still_needs(generations, due, rows, purge, action):
+    window = Window(START, START + timedelta(days=1))
+    entry = journaled(window, 1, generations, due)
+    found = plan(CountedFacts(seconds((60, rows)) if rows else {}), [entry], purge=purge)
+    assert [(p.action, p.rows, p.journaled) for p in found.windows] == ([(action, rows, entry)] if action else [])
+
+
+def test_only_what_must_still_be_archived_is_expected_to_take_room():
+    planned = PlannedWindow(Window(START, START + HOUR), DAY, 100, Action.ARCHIVE)
+    assert planned.bytes_expected > 0
+    assert replace(planned, action=Action.PURGE).bytes_expected == 0
+
+
+def test_cut_names_what_is_too_coarse_and_decides_all_the_same_when_it_must():
+    coarse = Bucket(Window(START, START + QUARTER), 11)
+    bounds = Bounds(indexed=True, cutoff=START + timedelta(days=1), window_rows=10)
+    entry = journaled(Window(START, START + MINUTE))
+    asked = cut([coarse], [entry], Calendar(SAO_PAULO), bounds)
+    assert asked.finer == [coarse.window]
+    final = cut([coarse], [entry], Calendar(SAO_PAULO), bounds, final=True)
+    assert [(planned.window, planned.rows) for planned in final.windows] == [(entry.window, 11)]
+
+
+# -- --max-rows -------------------------------------------------------------------------------------------------
+
+
+def planned_of(*rows: int) -> list[PlannedWindow]:
+    return [
+        PlannedWindow(Window(START + n * HOUR, START + (n + 1) * HOUR), DAY, count, Action.ARCHIVE)
+        for n, count in enumerate(rows)
+    ]
+
+
+@given(st.lists(st.integers(1, 20), max_size=12), st.none() | st.integers(0, 60))
+def test_max_rows_takes_the_oldest_windows_in_order_and_at_least_one(rows, max_rows):
+    windows = planned_of(*rows)
+    taken, held = limit(windows, max_rows)
+    assert taken == windows[: len(taken)]
+    assert sum(p.rows for p in taken) + sum(h.rows for h in held) == sum(rows)
+    assert len(taken) >= min(1, len(rows))
+    if max_rows is not None and len(taken) > 1:
+        assert sum(p.rows for p in taken) <= max_rows
+    if held:
+        assert sum(p.rows for p in windows[: len(taken) + 1]) > max_rows
+        assert [h.reason for h in held] == [Hold.MAX_ROWS]
+    if max_rows is None:
+        assert taken == windows
+
+
+def test_what_max_rows_holds_back_is_named_by_where_it_goes_on():
+    taken, (held,) = limit(planned_of(5, 5, 5, 1), 10)
+    assert len(taken) == 2
+    assert (held.what, held.rows) == ("windows after 2026-11-20 05:00 UTC", 6)
+
+
+# -- The plan as a document -------------------------------------------------------------------------------------
+
+
+def test_the_plan_as_a_document_gives_a_reason_for_everything():
+    found = plan(CountedFacts(seconds((100, 5), (200, 31))))
+    value = ExportPlan(START, tuple(found.windows), Purge.ASKED_NOT_TO, tuple(found.held), ("a notice",))
+    document = value.to_document()
+    assert document["rows"] == 5
+    assert document["purge"] == {"decision": "asked_not_to", "reason": Purge.ASKED_NOT_TO.value}
+    assert document["held"][0]["reason"] == Hold.SECOND_TOO_BIG.value
+    assert document["windows"][0]["action"] == "archive"
+    assert document["notices"] == ["a notice"]
