@@ -1,9 +1,11 @@
-"""The worlds in which exports meet their faults."""
+"""The worlds in which exports meet their faults, and which of all steps a test tries."""
 
 from __future__ import annotations
 
+import os
 import tempfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -12,10 +14,31 @@ import pytest
 import stamina
 
 from servicemanager.iotdb.upgrade import upgrade
+from support.faults import Step
 from support.faults_export import Export, Place
 from support.faults_process import workers  # noqa: F401 -- a fixture
 from support.faults_world import World
 from support.iotdb import ZONE, Iotdb, facts_ddl, mysql_iotdb, reading, sqlite_iotdb
+
+
+@pytest.fixture
+def thinned(request) -> Callable[[Sequence[Step], int], Sequence[Step]]:
+    """About so many of the steps, evenly, other ones in each test; all of them where FAULTS=all."""
+
+    def choose(steps: Sequence[Step], number: int) -> Sequence[Step]:
+        if os.environ.get("FAULTS") == "all":
+            return steps
+        stride = max(1, len(steps) // number)
+        return steps[zlib.crc32(request.node.name.encode()) % stride :: stride]
+
+    return choose
+
+
+@pytest.fixture
+def impatient() -> Iterator[None]:
+    """A purge that tries again does so at once."""
+    with stamina.set_testing(True, attempts=8, cap=True):
+        yield
 
 
 @pytest.fixture
@@ -27,28 +50,20 @@ def fast_folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def impatient() -> Iterator[None]:
-    """A purge that tries again does so at once."""
-    with stamina.set_testing(True, attempts=8, cap=True):
-        yield
-
-
-@pytest.fixture
 def empty_world(request, fast_folder) -> Iterator[World]:
     """Its parameter names a database and a store, such as "mariadb, s3"."""
     database, store = request.param.split(", ")
     iotdb = _server(request) if database == "mariadb" else sqlite_iotdb(fast_folder / "iotdb.sqlite")
     upgrade(iotdb.database)
-    bucket = f"s3://{request.getfixturevalue('s3_bucket')}/passagem/" if store == "s3" else None
-    access = request.getfixturevalue("s3_access") if store == "s3" else None
+    iotdb.database.close()
+    archive, access = f"file://{fast_folder}/archive/", None
+    if store == "s3":
+        archive = f"s3://{request.getfixturevalue('s3_bucket')}/passagem/"
+        access = request.getfixturevalue("s3_access")
     (fast_folder / "staging").mkdir()
-    place = Place(
-        database=iotdb.login or iotdb.path,
-        archive=bucket or f"file://{fast_folder}/archive/",
-        access=access,
-        staging=fast_folder / "staging",
-        today=datetime.now(ZoneInfo(ZONE)).date(),
-    )
+    today = datetime.now(ZoneInfo(ZONE)).date()
+    place = Place(iotdb.login or iotdb.path, archive, access, fast_folder / "staging", today)
+    iotdb.database = place.open_database(waits=False)
     yield World(place, iotdb)
     iotdb.database.close()
 
@@ -60,34 +75,30 @@ def _server(request) -> Iotdb:
 @pytest.fixture
 def new_world(empty_world) -> World:
     """Two old days, and nothing was ever exported."""
-    empty_world.insert(readings(empty_world.place, 2) + readings(empty_world.place, 1) + readings(empty_world.place, 0))
-    empty_world.keep()
-    return empty_world
+    place = empty_world.place
+    return empty_world.keep(readings(place, 2) + readings(place, 1) + readings(place, 0))
 
 
 @pytest.fixture
-def world(empty_world) -> World:
-    """Three old days: one purged and one archived, both with late rows, and one that is new."""
+def old_world(empty_world) -> World:
+    """Three old days: one was purged and one only archived, both have late rows since, and one is new."""
     place = empty_world.place
     purged, archived = readings(place, 3), readings(place, 2)
     empty_world.insert(purged + archived)
     Export(place, before=place.day(2)).run()
     Export(place, purge=False, before=place.day(1)).run()
-    empty_world.insert([*purged[:2], late(place, 3), *archived[-3:], late(place, 2)])
-    empty_world.insert(readings(place, 1) + readings(place, 0))
-    empty_world.keep()
-    return empty_world
+    since = [*purged[:2], late(place, 3), *archived[-3:], late(place, 2)]
+    return empty_world.keep(since + readings(place, 1) + readings(place, 0))
 
 
-def readings(place: Place, days_ago: int, number: int = 20) -> list:
-    """Each twice, and enough of them for three slices."""
+def readings(place: Place, days_ago: int) -> list:
+    """Ten, each twice, which makes three slices."""
     begin = place.midnight(days_ago)
-    pairs = [
-        reading(begin + timedelta(hours=n), device=f"board {n % 3}", sensor=n % 2, data=n) for n in range(number // 2)
-    ]
-    return pairs * 2
+    once = [reading(begin + timedelta(hours=n), device=f"board {n % 3}", sensor=n % 2, data=n) for n in range(10)]
+    return once * 2
 
 
 def late(place: Place, days_ago: int, number: int = 0) -> tuple:
-    """A reading that nobody has seen before, in the middle of the day's rows."""
-    return reading(place.midnight(days_ago) + timedelta(hours=5, seconds=number), device="a late board", data=number)
+    """A reading that nobody has seen before, among the day's rows."""
+    arrival = place.midnight(days_ago) + timedelta(hours=number % 10, seconds=number)
+    return reading(arrival, device="a late board", data=number)

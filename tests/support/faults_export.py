@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
 
 from servicemanager.archive.folder import FolderStore
 from servicemanager.archive.objects import ObjectStore, open_store
@@ -42,8 +46,13 @@ class Place:
     #: The first local day that is not exported: fixed, so that a midnight during the tests changes nothing.
     today: date
 
-    def open_database(self) -> Database:
-        return open_sqlite(self.database) if isinstance(self.database, Path) else open_mysql(self.database)
+    def open_database(self, *, waits: bool = True) -> Database:
+        """Without `waits`, what is locked is refused at once: the holder is this very thread."""
+        database = open_sqlite(self.database) if isinstance(self.database, Path) else open_mysql(self.database)
+        if not waits:
+            sa.event.listen(database.engine, "connect", _wait_for_nothing)
+            database.close()
+        return database
 
     def open_store(self) -> ObjectStore:
         return _open_once(self.archive, self.access)
@@ -55,6 +64,12 @@ class Place:
         """When that day begins, naive in UTC, as it stands in Facts."""
         local = datetime.combine(self.day(days_ago), time(), ZoneInfo(ZONE))
         return local.astimezone(UTC).replace(tzinfo=None)
+
+
+def _wait_for_nothing(connection: Any, _: object) -> None:
+    no_wait = {"sqlite3": "PRAGMA busy_timeout=0"}.get(type(connection).__module__)
+    with closing(connection.cursor()) as cursor:
+        cursor.execute(no_wait or "SET SESSION innodb_lock_wait_timeout=0")
 
 
 @cache
@@ -72,15 +87,16 @@ class Export:
     lease: timedelta = LEASE
     purge: bool = True
     before: date | None = None
+    waits: bool = True
 
     def run(self) -> JobResult:
-        database = self.place.open_database()
+        database = self.place.open_database(waits=self.waits)
         try:
-            return self.run_on(database)
+            return self._run_on(database)
         finally:
             database.close()
 
-    def run_on(self, database: Database) -> JobResult:
+    def _run_on(self, database: Database) -> JobResult:
         watch_sql(database, self.steps)
         facts = WatchedFacts(Facts.open(database, ZONE), database, self.steps)
         wishes = Wishes(ZoneInfo(ZONE), 1, self.purge, before=self.before or self.place.today)

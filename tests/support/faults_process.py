@@ -5,6 +5,7 @@ They are forked from one server process that has imported everything and runs no
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -19,11 +20,13 @@ from typing import Any
 
 import pytest
 
-# Imported by the server process, once for all its children.
-import boto3
+# What a run would import otherwise: the server process does so once for all its children.
+import _strptime  # noqa: F401
+import boto3  # noqa: F401
 import connectorx  # noqa: F401
-import pyarrow.compute
-import sqlalchemy.dialects.mysql.pymysql
+import numpy.ma  # noqa: F401
+import pyarrow.compute  # noqa: F401
+import sqlalchemy.dialects.mysql.pymysql  # noqa: F401
 import sqlalchemy.dialects.sqlite.pysqlite  # noqa: F401
 
 from servicemanager.jobs.job import JobResult
@@ -106,6 +109,7 @@ class Workers:
 def _work(
     place: Place, at: int, sign: signal.Signals, lease: timedelta, environ: Mapping[str, str], report: Connection
 ) -> None:
+    gc.disable()  # it would look through all that was imported, and copy it
     os.environ.clear()
     os.environ.update(environ)
 

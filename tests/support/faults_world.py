@@ -10,11 +10,13 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC
 from typing import TypeVar
 
 import pyarrow.parquet as pq
+import pymysql
 import sqlalchemy as sa
 
 from servicemanager.archive.folder import FolderStore
@@ -25,8 +27,9 @@ from servicemanager.iotdb import tables
 from servicemanager.iotdb.fingerprint import COLUMNS
 from servicemanager.jobs.job import JobResult
 
+from .faults import Step, Steps
 from .faults_export import Export, Place
-from .iotdb import Iotdb
+from .iotdb import Iotdb, Row
 
 _OURS = tables.ours.sorted_tables
 _NAMES = ("Facts", *(table.name for table in _OURS))
@@ -40,9 +43,12 @@ class World:
     """`begin` puts everything back to what it was when `keep` was called."""
 
     place: Place
+    #: Its database waits for no lock.
     iotdb: Iotdb
     #: All rows that there ever were, wherever they are now.
     rows: Counter = field(default_factory=Counter)
+    #: What the archive holds after a run without faults; None where that depends on the fault.
+    expected_objects: frozenset[str] | None = None
     _kept_rows: Counter = field(default_factory=Counter)
     _kept_objects: frozenset[str] = frozenset()
 
@@ -50,32 +56,48 @@ class World:
     def store(self) -> ObjectStore:
         return self.place.open_store()
 
-    def insert(self, rows: Iterable[tuple]) -> None:
+    def insert(self, rows: Iterable[Row]) -> None:
+        """Raises DatabaseBusy where it would have to wait."""
         rows = list(rows)
-        self.iotdb.insert(rows)
+        values = [dict(zip((*COLUMNS, "creationDate"), row, strict=True)) for row in rows]
+        with self.iotdb.database.transaction() as tx:
+            tx.execute(tables.facts.insert(), values)
         self.rows.update(rows)
 
     # The beginning.
 
-    def keep(self) -> None:
+    def keep(self, rows: Iterable[Row]) -> World:
+        """With these rows besides."""
+        self.insert(rows)
         self._kept_rows = self.rows.copy()
         self._kept_objects = frozenset(self.objects())
         if self.iotdb.path:
             self.iotdb.database.close()
             shutil.copy(self.iotdb.path, f"{self.iotdb.path}.kept")
         else:
-            self._on_server(*(f"CREATE TABLE kept_{name} AS SELECT * FROM {name}" for name in _NAMES))
+            self.on_server(*(f"CREATE TABLE kept_{name} AS SELECT * FROM {name}" for name in _NAMES))
+        return self
 
     def begin(self) -> None:
         self.rows = self._kept_rows.copy()
         if self.iotdb.path:
             self._restore_file()
         else:
-            self._on_server(*(f"DELETE FROM {name}" for name in _NAMES))
-            self._on_server(*(f"INSERT INTO {name} SELECT * FROM kept_{name}" for name in _NAMES))
+            self.on_server(*(f"DELETE FROM {name}" for name in _NAMES))
+            self.on_server(*(f"INSERT INTO {name} SELECT * FROM kept_{name}" for name in _NAMES))
         self._remove(self.objects() - self._kept_objects)
         for path in self.place.staging.iterdir():
             path.unlink()
+
+    def steps(self, *, answers: bool = False) -> list[Step]:
+        """Those of a run without faults."""
+        self.begin()
+        steps = Steps(answers=answers)
+        assert Export(self.place, steps).run().problems == ()
+        self.assert_done()
+        self.expected_objects = frozenset(self.objects())
+        assert len(steps.seen) > 100
+        return steps.seen
 
     def _restore_file(self) -> None:
         self.iotdb.database.close()
@@ -83,8 +105,8 @@ class World:
             self.iotdb.path.with_name(self.iotdb.path.name + suffix).unlink(missing_ok=True)
         shutil.copy(f"{self.iotdb.path}.kept", self.iotdb.path)
 
-    def _on_server(self, *statements: str) -> None:
-        self.iotdb.server.execute("SET SESSION sql_mode=''", *statements, database=self.iotdb.login.database)
+    def on_server(self, *statements: str) -> list[tuple]:
+        return self.iotdb.server.execute(*statements, database=self.iotdb.login.database)
 
     def _remove(self, keys: set[str]) -> None:
         if isinstance(self.store, FolderStore):
@@ -101,7 +123,7 @@ class World:
 
     def archived(self) -> dict[str, Counter]:
         """The rows of every object, by its URL, read by pyarrow alone."""
-        keys = [stat.key for stat in self.store.list("") if stat.key != MARKER]
+        keys = self.objects() - {MARKER}
         return {self.store.url_of(key): _rows(self.store.read(key)) for key in keys}
 
     def purged(self, archived: dict[str, Counter]) -> Counter:
@@ -119,11 +141,11 @@ class World:
                 found.update({row: n for row, n in archived[url].items() if start <= row[-1] < end})
         return found
 
-    def state(self) -> dict[str, list]:
+    def state(self) -> dict[str, list[str]]:
         """What only the holder of the lease may change: the journal, the leases and Facts."""
         with self.iotdb.database.reading() as connection:
-            tables_of_ours = [table for table in _OURS if table.name != "sm_job_run"]
-            found = {table.name: sorted(map(repr, connection.execute(sa.select(table)))) for table in tables_of_ours}
+            chosen = [table for table in _OURS if table.name != "sm_job_run"]
+            found = {table.name: sorted(map(repr, connection.execute(sa.select(table)))) for table in chosen}
         return {**found, "Facts": sorted(map(repr, self.iotdb.rows().items()))}
 
     # What must be true.
@@ -143,6 +165,7 @@ class World:
         assert [row for row in facts if row[-1] < self.place.midnight(0)] == [], "old rows are left in Facts"
         assert self.purged(archived) == archive, "the journal does not say what has left Facts"
         assert set(archived) == self._journaled(), "the journal does not know what the archive holds"
+        assert self.expected_objects in {None, frozenset(self.objects())}, "there are other objects than expected"
         assert list(self.place.staging.iterdir()) == [], "a staged file is left"
 
     def _journaled(self) -> set[str]:
@@ -155,17 +178,26 @@ class World:
         self.iotdb.execute("UPDATE sm_lease SET expires_at = '2000-01-01 00:00:00' WHERE holder IS NOT NULL")
 
     def finish(self) -> JobResult:
-        """The next run, once the last one's lease has expired, whatever it left behind."""
+        """The next run, once the last one's lease has expired, whatever that one left behind."""
 
         def attempt() -> JobResult:
             self.expire_lease()
             return Export(self.place).run()
 
-        return patiently(attempt)
+        result = patiently(attempt)
+        assert result.problems == ()
+        return result
+
+    def drop_connections(self) -> None:
+        """As the server does with those that stay silent for too long."""
+        query = f"SELECT id FROM information_schema.processlist WHERE db = '{self.iotdb.login.database}'"
+        for (number,) in self.iotdb.server.execute(query):
+            with suppress(pymysql.OperationalError):  # it has just gone by itself
+                self.iotdb.server.execute(f"KILL CONNECTION {number}")
 
 
 def patiently(attempt: Callable[[], T]) -> T:
-    """Until the server has noticed that a killed process' connection, and so its locks, are gone."""
+    """Until the server has noticed that a dead process' connection, and so its locks, are gone."""
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:

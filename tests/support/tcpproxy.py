@@ -41,6 +41,8 @@ class TcpProxy:
     port: int = 0
     traps: list[Trap] = field(default_factory=list)
     sprung: int = 0
+    #: Whoever comes is let in and never gets an answer.
+    silent: bool = False
     #: Set when frozen connections should go on, or end.
     thaw: threading.Event = field(default_factory=threading.Event)
     _links: list[Link] = field(default_factory=list)
@@ -91,7 +93,7 @@ class Link:
         self.sent = b""
         #: Bytes of answers that still may pass; None for all.
         self.allowance: int | None = None
-        self.frozen = False
+        self.frozen = proxy.silent
         self._threads = [threading.Thread(target=way, daemon=True) for way in (self._there, self._back)]
 
     def start(self) -> None:

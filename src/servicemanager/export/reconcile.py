@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from servicemanager.archive.journal import JournaledWindow
 from servicemanager.archive.proof import read_proven
@@ -88,7 +89,8 @@ def _within(tools: Tools, piece: Slice, tables: Sequence[pa.Table]) -> pa.Table:
 
 def multiset_difference(live: pa.Table, archived: pa.Table) -> tuple[pa.Table, int]:
     """The rows of `live` that `archived` lacks, each as often as it lacks it, and how many it holds in excess."""
-    texts = pa.chunked_array([*row_texts(live).chunks, *row_texts(archived).chunks], pa.string())
+    whole = [pc.binary_join_element_wise(*row_texts(rows), "|") for rows in (live, archived)]
+    texts = pa.chunked_array([chunk for each in whole for chunk in each.chunks], pa.string())
     codes = texts.combine_chunks().dictionary_encode().indices.to_numpy()
     mine, theirs = codes[: live.num_rows], codes[live.num_rows :]
     width = int(codes.max()) + 1 if len(codes) else 0

@@ -2,8 +2,10 @@
 
 A fingerprint holds the number of rows; for each column the number of values that are not NULL and
 their sum (integers as they are, times as epoch seconds, strings by the CRC-32 of their UTF-8 bytes);
-and `bound`, the sum of one CRC-32 over all the fields of a row, which binds a row together so that
-values that change places between rows are noticed. Fingerprints of disjoint rows add up.
+and `bound`, which binds a row together so that values that change places between rows are noticed.
+It is the sum over all rows of two CRC-32 multiplied: that of who reported (the strings and the sensor)
+and that of what (calendar, data and time). A sum of plain CRC-32 would miss one exchange in ten thousand,
+because CRC-32 is linear. Fingerprints of disjoint rows add up.
 
 The archive's side is computed here, from decoded values; the database's side in SQL (`facts`).
 """
@@ -14,7 +16,6 @@ import json
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,9 @@ COLUMNS = (
     "channel", "year", "month", "day", "week_day", "hour", "minute", "second",
     "device_group", "device", "sensor", "data",
 )  # fmt: skip
+#: The fields of the two texts of a row, see `row_texts`.
+WHO = (*STRINGS, "sensor")
+WHAT = ("year", "month", "day", "week_day", "hour", "minute", "second", "data")
 #: The stored time of a row as microseconds since 1970: UTC for TIMESTAMP columns, wall time for DATETIME.
 STORED = "stored_us"
 
@@ -116,7 +120,7 @@ def _fingerprint_chunk(rows: pa.Table, cuts: Sequence[int]) -> list[Fingerprint]
     where = np.searchsorted(np.asarray(cuts, dtype=np.int64), stored, side="right")
     lengths = np.bincount(where, minlength=slices)
     columns = [_by_slice(values, valid, where, slices) for values, valid in _numbers(rows, stored)]
-    bound = _sums(row_hashes(rows), where, slices)
+    bound = _bound(rows, where, slices)
     return [
         Fingerprint(
             int(lengths[i]),
@@ -128,20 +132,39 @@ def _fingerprint_chunk(rows: pa.Table, cuts: Sequence[int]) -> list[Fingerprint]
     ]
 
 
-def row_hashes(rows: pa.Table) -> Ints:
-    """CRC-32 of each row's text."""
-    return np.concatenate([_crc32(chunk) for chunk in row_texts(rows).chunks] or [np.zeros(0, np.int64)])
-
-
-def row_texts(rows: pa.Table) -> pa.ChunkedArray:
-    """Each row as one text, equal for equal rows only; the SQL of `spelling` writes the same text.
+def row_texts(rows: pa.Table) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+    """Who and what of each row as texts, equal together for equal rows only; the SQL of `spelling` writes the same.
 
     A string is its length in UTF-8 bytes, a colon and its bytes; semicolons part the fields;
     NULL is the letter N, which no length and no number begins with.
     """
-    fields = [_string_text(rows.column(name)) for name in STRINGS]
-    fields += [pc.cast(rows.column(name), pa.string()) for name in (*INTEGERS, STORED)]
+    return _joined([_text(rows.column(name)) for name in WHO]), _joined(
+        [_text(rows.column(name)) for name in (*WHAT, STORED)]
+    )
+
+
+def _joined(fields: list[pa.ChunkedArray]) -> pa.ChunkedArray:
     return pc.binary_join_element_wise(*fields, ";", null_handling="replace", null_replacement="N")
+
+
+def _text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if not pa.types.is_string(column.type):
+        return pc.cast(column, pa.string())
+    lengths = pc.cast(pc.binary_length(column), pa.string())
+    return pc.binary_join_element_wise(lengths, column, ":")
+
+
+def _bound(rows: pa.Table, where: npt.NDArray[np.intp], slices: int) -> list[int]:
+    """The products need 64 bits without a sign; their halves are added apart."""
+    who, what = (_hashes(texts).astype(np.uint64) for texts in row_texts(rows))
+    products = who * what
+    high, low = (products >> np.uint64(_HALF)).astype(np.int64), (products & np.uint64(_LOW)).astype(np.int64)
+    pairs = zip(_sums(high, where, slices), _sums(low, where, slices), strict=True)
+    return [(h << _HALF) + rest for h, rest in pairs]
+
+
+def _hashes(texts: pa.ChunkedArray) -> Ints:
+    return np.concatenate([_crc32(chunk) for chunk in texts.chunks] or [np.zeros(0, np.int64)])
 
 
 def _numbers(rows: pa.Table, stored: Ints) -> Iterable[tuple[Ints, npt.NDArray[np.bool_]]]:
@@ -149,12 +172,7 @@ def _numbers(rows: pa.Table, stored: Ints) -> Iterable[tuple[Ints, npt.NDArray[n
         yield _string_hashes(rows.column(name)), _valid(rows.column(name))
     for name in INTEGERS:
         yield pc.fill_null(rows.column(name), 0).to_numpy(), _valid(rows.column(name))
-    yield to_seconds(stored), np.ones(len(stored), np.bool_)
-
-
-def to_seconds(micros: Ints) -> Ints:
-    """Whole seconds, cut towards zero as SQL's TIMESTAMPDIFF does."""
-    return micros // MICRO + ((micros < 0) & (micros % MICRO != 0))
+    yield stored // MICRO, np.ones(len(stored), np.bool_)
 
 
 def _by_slice(
@@ -184,11 +202,6 @@ def _string_hashes(column: pa.ChunkedArray) -> Ints:
     encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
     hashes = np.append(_crc32(encoded.dictionary), 0)
     return hashes[pc.fill_null(encoded.indices, len(hashes) - 1).to_numpy()]
-
-
-def _string_text(column: pa.ChunkedArray) -> Any:
-    lengths = pc.cast(pc.binary_length(column), pa.string())
-    return pc.binary_join_element_wise(lengths, column, ":")
 
 
 def _crc32(texts: pa.Array) -> Ints:

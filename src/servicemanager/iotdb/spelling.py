@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from servicemanager.iotdb.fingerprint import COLUMNS, INTEGERS, STORED, STRINGS
+from servicemanager.iotdb.fingerprint import COLUMNS, INTEGERS, STORED, STRINGS, WHAT, WHO
 
 EARLIEST_TIMESTAMP = datetime(1970, 1, 1, 0, 0, 1)  # noqa: DTZ001 -- as the server compares it
 
@@ -32,10 +32,13 @@ class Spelling(Protocol):
 
     def floor(self, dividend: str, divisor: int) -> str: ...
 
+    def bound(self, who: str, what: str) -> str: ...
+
 
 class MySqlSpelling:
-    micros = "TIMESTAMPDIFF(MICROSECOND,'1970-01-01 00:00:00',creationDate)"
-    seconds = "TIMESTAMPDIFF(SECOND,'1970-01-01 00:00:00',creationDate)"
+    # TO_SECONDS counts from the year 0, in a third of the time that TIMESTAMPDIFF takes; the number is that of 1970.
+    seconds = "TO_SECONDS(creationDate) - 62167219200"
+    micros = f"({seconds}) * 1000000 + MICROSECOND(creationDate)"
     locking = " FOR UPDATE"
 
     def utf8(self, column: str) -> str:
@@ -48,7 +51,10 @@ class MySqlSpelling:
         return f"CONCAT({','.join(texts)})"
 
     def floor(self, dividend: str, divisor: int) -> str:
-        return f"FLOOR({dividend}/{divisor})"
+        return f"FLOOR(({dividend})/{divisor})"
+
+    def bound(self, who: str, what: str) -> str:
+        return f"SUM(CRC32({who}) * CRC32({what}))"
 
 
 class SqliteSpelling:
@@ -68,6 +74,9 @@ class SqliteSpelling:
 
     def floor(self, dividend: str, divisor: int) -> str:
         return f"floor(({dividend}) / {divisor}.0)"
+
+    def bound(self, who: str, what: str) -> str:
+        return f"bound({who},{what})"
 
 
 @dataclass(frozen=True)
@@ -99,22 +108,24 @@ class Statements:
         number = " + ".join(f"(creationDate >= {literal(cut)})" for cut in cuts) or "0"
         numbers = [f"CRC32({self.spelling.utf8(name)})" for name in STRINGS] + list(INTEGERS)
         counts = [f"COUNT({n})" if n in self.nullable else "COUNT(*)" for n in (*STRINGS, *INTEGERS)]
-        sums = [f"SUM({n})" for n in (*numbers, self.spelling.seconds, f"CRC32({self._row_text()})")]
-        columns = ",".join((f"{number} AS slice", "COUNT(*)", *counts, "COUNT(*)", *sums))
+        sums = [f"SUM({n})" for n in (*numbers, self.spelling.seconds)]
+        bound = self.spelling.bound(self._text(WHO), self._text((*WHAT, STORED)))
+        columns = ",".join((f"{number} AS slice", "COUNT(*)", *counts, "COUNT(*)", *sums, bound))
         grouped = " GROUP BY slice" if cuts else ""
         return f"SELECT {columns} FROM Facts WHERE {where}{grouped}{self.spelling.locking if lock else ''}"
 
-    def _row_text(self) -> str:
-        fields = [self._string_text(name) for name in STRINGS]
-        fields += [self._or_n(name, name) for name in INTEGERS]
-        fields.append(f"({self.spelling.micros})")
+    def _text(self, columns: Sequence[str]) -> str:
+        """The text of these fields, as `fingerprint.row_texts` writes it."""
+        fields = [self._field(name) for name in columns]
         return self.spelling.concat(*[part for field in fields for part in (field, "';'")][:-1])
 
-    def _string_text(self, column: str) -> str:
-        text = self.spelling.utf8(column)
-        return self._or_n(column, self.spelling.concat(self.spelling.octets(text), "':'", text))
-
-    def _or_n(self, column: str, text: str) -> str:
+    def _field(self, column: str) -> str:
+        text = column
+        if column == STORED:
+            text = f"({self.spelling.micros})"
+        elif column in STRINGS:
+            content = self.spelling.utf8(column)
+            text = self.spelling.concat(self.spelling.octets(content), "':'", content)
         return f"IFNULL({text},'N')" if column in self.nullable else text
 
 
