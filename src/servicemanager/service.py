@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from servicemanager.export.adopt import Adoption
     from servicemanager.export.job import ExportJob
     from servicemanager.iotdb.engine import Database
+    from servicemanager.iotdb.facts import Facts
     from servicemanager.jobs.job import Progress
 
 DATA_DIRECTORY = "servicemanager-data"
@@ -103,12 +104,18 @@ class Service:
     def _export_job(self, database: Database, store: ObjectStore, asked: ExportWishes) -> ExportJob:
         from servicemanager.export.job import ExportJob
         from servicemanager.export.planning import Wishes
-        from servicemanager.iotdb.facts import Facts
 
         export = self.settings.export
         wishes = Wishes(self.settings.zone, export.days, export.purge, asked.before, asked.no_purge, asked.max_rows)
-        facts = Facts.open(database, self.settings.mysql.datetime_zone or self.settings.timezone)
-        return ExportJob(database, facts, store, self.open_store, export.local_directory, wishes, csv=export.csv)
+        return ExportJob(
+            database, self.facts(database), store, self.open_store, export.local_directory, wishes, csv=export.csv
+        )
+
+    def facts(self, database: Database) -> Facts:
+        """Raises DatabaseRefused where the table is not the platform's."""
+        from servicemanager.iotdb.facts import Facts
+
+        return Facts.open(database, self.settings.mysql.datetime_zone or self.settings.timezone)
 
     def _embedded_database(self) -> Database:
         from servicemanager.iotdb.sqlite import create_platform, open_sqlite

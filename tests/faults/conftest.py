@@ -72,23 +72,36 @@ def _server(request) -> Iotdb:
     return mysql_iotdb(request.getfixturevalue("mysql_server"), request.getfixturevalue("mysql_database"), facts_ddl())
 
 
+def make_new(world: World) -> World:
+    """Two old days, and nothing was ever exported."""
+    place = world.place
+    return world.keep(readings(place, 2) + readings(place, 1) + readings(place, 0))
+
+
+def make_old(world: World) -> World:
+    """Three old days: one was purged and one only archived, both have late rows since, and one is new."""
+    place = world.place
+    purged, archived = readings(place, 3), readings(place, 2)
+    world.insert(purged + archived)
+    Export(place, before=place.day(2)).run()
+    Export(place, purge=False, before=place.day(1)).run()
+    since = [*purged[:2], late(place, 3), *archived[-3:], late(place, 2)]
+    return world.keep(since + readings(place, 1) + readings(place, 0))
+
+
 @pytest.fixture
 def new_world(empty_world) -> World:
-    """Two old days, and nothing was ever exported."""
-    place = empty_world.place
-    return empty_world.keep(readings(place, 2) + readings(place, 1) + readings(place, 0))
+    return make_new(empty_world)
 
 
 @pytest.fixture
 def old_world(empty_world) -> World:
-    """Three old days: one was purged and one only archived, both have late rows since, and one is new."""
-    place = empty_world.place
-    purged, archived = readings(place, 3), readings(place, 2)
-    empty_world.insert(purged + archived)
-    Export(place, before=place.day(2)).run()
-    Export(place, purge=False, before=place.day(1)).run()
-    since = [*purged[:2], late(place, 3), *archived[-3:], late(place, 2)]
-    return empty_world.keep(since + readings(place, 1) + readings(place, 0))
+    return make_old(empty_world)
+
+
+@pytest.fixture(params=[make_new, make_old], ids=["new", "old"])
+def world(request, empty_world) -> World:
+    return request.param(empty_world)
 
 
 def readings(place: Place, days_ago: int) -> list:

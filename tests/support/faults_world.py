@@ -71,6 +71,8 @@ class World:
         self.insert(rows)
         self._kept_rows = self.rows.copy()
         self._kept_objects = frozenset(self.objects())
+        if isinstance(self.store, FolderStore) and self.store._root.exists():
+            shutil.copytree(self.store._root, f"{self.store._root}.kept")
         if self.iotdb.path:
             self.iotdb.database.close()
             shutil.copy(self.iotdb.path, f"{self.iotdb.path}.kept")
@@ -85,7 +87,10 @@ class World:
         else:
             self.on_server(*(f"DELETE FROM {name}" for name in _NAMES))
             self.on_server(*(f"INSERT INTO {name} SELECT * FROM kept_{name}" for name in _NAMES))
-        self._remove(self.objects() - self._kept_objects)
+        if isinstance(self.store, FolderStore):
+            self._restore_folder()
+        else:
+            self._remove(self.objects() - self._kept_objects)
         for path in self.place.staging.iterdir():
             path.unlink()
 
@@ -108,12 +113,15 @@ class World:
     def on_server(self, *statements: str) -> list[tuple]:
         return self.iotdb.server.execute(*statements, database=self.iotdb.login.database)
 
+    def _restore_folder(self) -> None:
+        root = self.store._root
+        shutil.rmtree(root, ignore_errors=True)
+        if root.with_suffix(".kept").exists():
+            shutil.copytree(root.with_suffix(".kept"), root)
+
     def _remove(self, keys: set[str]) -> None:
-        if isinstance(self.store, FolderStore):
-            for key in keys:
-                (self.store._root / key).unlink()
-        elif keys:
-            doomed = [{"Key": self.store._prefix + key} for key in keys]
+        doomed = [{"Key": self.store._prefix + key} for key in keys]
+        if doomed:
             self.store._client.delete_objects(Bucket=self.store._bucket, Delete={"Objects": doomed})
 
     # What there is.

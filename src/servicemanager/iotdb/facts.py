@@ -76,6 +76,13 @@ class Facts:
         """Rows whose creationDate is NULL or no point in time: no window holds them."""
         return self._count(f"({self._sql.spelling.seconds}) IS NULL")
 
+    def count_all(self) -> int:
+        return self._count("1 = 1")
+
+    def count_before(self, instant: datetime) -> int:
+        """Rows that arrived before `instant`, without dateless ones."""
+        return self._count(self._sql.where(_EVER, self.time.to_stored(instant)))
+
     def count_from(self, instant: datetime) -> int:
         """Rows that arrived at `instant` or later."""
         start = self.time.to_stored(instant)
