@@ -15,6 +15,8 @@ from servicemanager.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from servicemanager.archive.objects import ObjectStore
+    from servicemanager.archive.restore import RestoreJob, Source
+    from servicemanager.archive.verify import Days
     from servicemanager.export.adopt import Adoption
     from servicemanager.export.job import ExportJob
     from servicemanager.iotdb.engine import Database
@@ -88,6 +90,16 @@ class Service:
 
         check_place(database)
         return self._export_job(database, store, asked)
+
+    def restore_job(
+        self, database: Database, store: ObjectStore, days: Days, target: str, source: Source
+    ) -> RestoreJob:
+        """A job that brings the readings of `days` back into the table `target`."""
+        from servicemanager.archive.proof import Stores
+        from servicemanager.archive.restore import RestoreJob
+
+        zone = self.settings.mysql.datetime_zone or self.settings.timezone
+        return RestoreJob(database, Stores(store, self.open_store), days, target, zone, source)
 
     def adopt(self, database: Database, store: ObjectStore, progress: Progress) -> Adoption:
         """Make `database` the one whose archive `store` is, under the export's lease. Raises LeaseHeld."""

@@ -315,7 +315,7 @@ def test_who_comes_to_the_fence_during_a_takeover_does_not_get_through(database)
 
 
 def test_a_renewal_is_not_held_up_by_a_transaction_that_has_passed_the_fence(database):
-    """A long purge must not keep its own lease from being renewed. SQLite has one writer at a time, so there it waits."""
+    """A long purge must not keep its own lease from being renewed. SQLite has one writer at a time: there it waits."""
     lease = take(database)
     with database.transaction() as tx:
         lease.pass_fence(tx)

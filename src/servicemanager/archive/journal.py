@@ -157,6 +157,16 @@ class Journal:
         )
         return tx.execute(statement).rowcount
 
+    def mark_returned(self, tx: sa.Connection, archive_id: int, number: int) -> int:
+        """Take slice `number` back to "archived, not purged"; returns how many parts that were."""
+        statement = (
+            archive_part.update()
+            .where(archive_part.c.archive_id == archive_id, archive_part.c.slice == number)
+            .where(archive_part.c.purged_at.is_not(None))
+            .values(purged_at=None)
+        )
+        return tx.execute(statement).rowcount
+
     def mark_verified(self, tx: sa.Connection, archive_id: int, generation: int, now: datetime) -> None:
         statement = archive_object.update().where(
             archive_object.c.archive_id == archive_id, archive_object.c.generation == generation

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from servicemanager import __version__
-from servicemanager.cli import config, db, demo, export, verify
+from servicemanager.cli import config, db, demo, export, restore, verify
 from servicemanager.cli.render import one_line
 from servicemanager.errors import ServiceManagerError
 
@@ -22,6 +22,7 @@ config.register(app)
 db.register(app)
 demo.register(app)
 export.register(app)
+restore.register(app)
 verify.register(app)
 
 

@@ -14,7 +14,7 @@ from servicemanager.export.plan import ExportPlan, Hold, Purge
 from servicemanager.export.planning import Sources, Wishes, make_plan
 from servicemanager.export.preflight import check_column
 from servicemanager.export.staging import failing_in, sweep
-from servicemanager.export.tools import SLICE_ROWS, Tools
+from servicemanager.export.tools import LEASE_NAME, SLICE_ROWS, Tools
 from servicemanager.export.work import Tally, execute
 from servicemanager.iotdb.engine import Database, database_uuid
 from servicemanager.iotdb.facts import Facts
@@ -35,6 +35,7 @@ class ExportJob:
     csv: bool = False
     slice_rows: int = SLICE_ROWS
     name: str = "export"
+    lease_name: str = LEASE_NAME
 
     def plan(self) -> ExportPlan:
         """What a run would do now. Changes nothing."""

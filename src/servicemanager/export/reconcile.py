@@ -19,7 +19,9 @@ from servicemanager.errors import ArchiveDamaged
 from servicemanager.export.purge import Slice, slices_of
 from servicemanager.export.tools import Tools
 from servicemanager.iotdb.facts import READ_SCHEMA
-from servicemanager.iotdb.fingerprint import STORED, Fingerprint, fingerprint_rows, row_texts
+from servicemanager.iotdb.fingerprint import Fingerprint, fingerprint_rows, row_texts
+
+_NONE = READ_SCHEMA.empty_table()
 
 
 @dataclass
@@ -53,8 +55,9 @@ def _compare(tools: Tools, entry: JournaledWindow, differing: Sequence[Slice], r
     for piece in differing:
         tools.context.checkpoint()
         live = _live_rows(tools, piece)
-        kept = [rows for generation, rows in archived if generation in {p.generation for p in piece.unpurged}]
-        new, vanished = multiset_difference(live, _within(tools, piece, kept))
+        generations = {part.generation for part in piece.unpurged}
+        kept = pa.concat_tables([_NONE, *(rows for number, rows in archived if number in generations)])
+        new, vanished = multiset_difference(live, tools.facts.within(piece.window, kept))
         result.known[piece.number] = fingerprint_rows(live)
         result.vanished += vanished
         if new.num_rows:
@@ -65,7 +68,7 @@ def _compare(tools: Tools, entry: JournaledWindow, differing: Sequence[Slice], r
 def _live_rows(tools: Tools, piece: Slice) -> pa.Table:
     """The slice's rows as read, believed only when the database counts the same."""
     for _ in range(3):
-        rows = pa.concat_tables([READ_SCHEMA.empty_table(), *tools.facts.read(piece.window)])
+        rows = pa.concat_tables([_NONE, *tools.facts.read(piece.window)])
         with tools.database.reading() as connection:
             (counted,) = tools.facts.fingerprints(connection, piece.window)
         if counted == fingerprint_rows(rows):
@@ -78,13 +81,6 @@ def _archived_rows(tools: Tools, entry: JournaledWindow, differing: Sequence[Sli
     generations = {part.generation for piece in differing for part in piece.unpurged}
     objects = [found for found in tools.journal.objects(entry.id) if found.generation in generations]
     return [(found.generation, read_proven(tools.stores, found)) for found in objects]
-
-
-def _within(tools: Tools, piece: Slice, tables: Sequence[pa.Table]) -> pa.Table:
-    start, end = (tools.facts.micros(instant) for instant in (piece.window.start_at, piece.window.end_at))
-    rows = pa.concat_tables([READ_SCHEMA.empty_table(), *tables])
-    stored = rows.column(STORED).to_numpy()
-    return rows.filter(pa.array((stored >= start) & (stored < end)))
 
 
 def multiset_difference(live: pa.Table, archived: pa.Table) -> tuple[pa.Table, int]:

@@ -12,6 +12,8 @@ from servicemanager.iotdb.engine import Database
 from servicemanager.iotdb.facts import Facts
 from servicemanager.jobs.job import JobContext
 
+#: Whatever moves rows between Facts and the archive holds this lease.
+LEASE_NAME = "job:export"
 #: Rows of one purge transaction, where an index lets a slice be found.
 SLICE_ROWS = 20_000
 

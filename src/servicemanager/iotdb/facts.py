@@ -12,6 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import sqlalchemy as sa
 
 from servicemanager.iotdb.engine import Database
@@ -40,7 +41,7 @@ class Bucket:
 
 
 class Facts:
-    """The readings of one database."""
+    """The readings in one table of a database."""
 
     def __init__(self, database: Database, shape: Shape) -> None:
         self._database = database
@@ -49,9 +50,9 @@ class Facts:
         self._sql = _statements(database, shape)
 
     @classmethod
-    def open(cls, database: Database, datetime_zone: str) -> Facts:
+    def open(cls, database: Database, datetime_zone: str, table: str = "Facts") -> Facts:
         """Look at the table first. Raises DatabaseRefused where it lacks what the platform's has."""
-        return cls(database, describe(database, datetime_zone))
+        return cls(database, describe(database, datetime_zone, table))
 
     def calendar(self, zone: ZoneInfo) -> Calendar:
         """Local days of `zone`, at whose ends this table can be cut."""
@@ -88,6 +89,14 @@ class Facts:
         start = self.time.to_stored(instant)
         return self._count(f"creationDate >= '{start.isoformat(sep=' ', timespec='seconds')}'")
 
+    def within(self, window: Window, rows: pa.Table) -> pa.Table:
+        """Those of `rows`, in READ_SCHEMA, that lie in `window`."""
+        stored = rows.column(STORED)
+        inside = pc.and_(
+            pc.greater_equal(stored, self.micros(window.start_at)), pc.less(stored, self.micros(window.end_at))
+        )
+        return rows.filter(inside)
+
     def read(self, window: Window) -> Iterator[pa.Table]:
         """The rows of `window` as tables of READ_SCHEMA, in no order.
 
@@ -115,13 +124,13 @@ class Facts:
 
     def delete(self, connection: sa.Connection, window: Window) -> int:
         """Delete the rows of `window` and return how many there were. The caller decides whether to commit."""
-        query = f"DELETE FROM Facts WHERE {self._where(window)}"
+        query = f"DELETE FROM {self.shape.table} WHERE {self._where(window)}"
         return connection.exec_driver_sql(query).rowcount
 
     def check_delete(self) -> None:
         """Raise DatabaseRefused, with the GRANT, where rows may not be deleted."""
         with self._database.transaction() as connection:
-            connection.exec_driver_sql("DELETE FROM Facts WHERE 1 = 0")
+            connection.exec_driver_sql(f"DELETE FROM {self.shape.table} WHERE 1 = 0")
 
     def _where(self, window: Window) -> str:
         return self._sql.where(self.time.to_stored(window.start_at), self.time.to_stored(window.end_at))
@@ -131,7 +140,7 @@ class Facts:
             return list(connection.exec_driver_sql(query))
 
     def _count(self, where: str) -> int:
-        return int(self._query(f"SELECT COUNT(*) FROM Facts WHERE {where}")[0][0])
+        return int(self._query(f"SELECT COUNT(*) FROM {self.shape.table} WHERE {where}")[0][0])
 
 
 _READERS: dict[str, Callable[[Database, str], Iterator[pa.Table]]] = {"mysql": read_mysql, "sqlite": read_sqlite}
@@ -139,10 +148,11 @@ _READERS: dict[str, Callable[[Database, str], Iterator[pa.Table]]] = {"mysql": r
 
 def _statements(database: Database, shape: Shape) -> Statements:
     if database.dialect == "sqlite":
-        return Statements(SqliteSpelling(), shape.nullable, guarded=True, earliest=None)
+        return Statements(SqliteSpelling(), shape.nullable, guarded=True, earliest=None, table=shape.table)
     wall = shape.wall_zone is not None
     # A zero date compares below every TIMESTAMP, so only wall times need the guard.
-    return Statements(MySqlSpelling(), shape.nullable, guarded=wall, earliest=None if wall else EARLIEST_TIMESTAMP)
+    earliest = None if wall else EARLIEST_TIMESTAMP
+    return Statements(MySqlSpelling(), shape.nullable, guarded=wall, earliest=earliest, table=shape.table)
 
 
 def _fingerprint(row: Sequence[Any]) -> Fingerprint:

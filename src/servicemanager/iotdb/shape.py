@@ -26,28 +26,30 @@ class Shape:
     indexed: bool
     #: Columns that the platform's table does not have and the archive would not hold.
     extra: tuple[str, ...]
+    table: str = "Facts"
 
 
-def describe(database: Database, datetime_zone: str) -> Shape:
+def describe(database: Database, datetime_zone: str, table: str = "Facts") -> Shape:
     """Raises DatabaseRefused where the table or a column is missing or of a type that we can't keep."""
     with database.reading() as connection:
         inspector = sa.inspect(connection)
         try:
-            columns = {column["name"]: column for column in inspector.get_columns("Facts")}
-            indexes = inspector.get_indexes("Facts")
+            columns = {column["name"]: column for column in inspector.get_columns(table)}
+            indexes = inspector.get_indexes(table)
         except sa.exc.NoSuchTableError as error:
             raise DatabaseRefused(
-                f"There is no table Facts at {database.place}: check MYSQL_DATABASE, and the rights of the user."
+                f"There is no table {table} at {database.place}: check MYSQL_DATABASE, and the rights of the user."
             ) from error
-    _require(set(columns), database.place)
+    _require(set(columns), f"{table} at {database.place}")
     types = {name: column["type"] for name, column in columns.items()}
-    _check_types(types, database.place)
+    _check_types(types, f"{table} at {database.place}")
     wall = database.dialect == "mysql" and isinstance(types[_CREATION], sa.DATETIME)
     return Shape(
         nullable=frozenset(name for name, column in columns.items() if column["nullable"]),
         wall_zone=ZoneInfo(datetime_zone) if wall else None,
         indexed=any(index["column_names"][:1] == [_CREATION] for index in indexes),
         extra=tuple(sorted(set(columns) - {*COLUMNS, _CREATION})),
+        table=table,
     )
 
 
@@ -55,7 +57,7 @@ def _require(found: set[str], place: str) -> None:
     missing = [name for name in (*COLUMNS, _CREATION) if name not in found]
     if missing:
         raise DatabaseRefused(
-            f"The table Facts at {place} lacks the column {', '.join(missing)}: is MYSQL_DATABASE the platform's?"
+            f"The table {place} lacks the column {', '.join(missing)}: is MYSQL_DATABASE the platform's?"
         )
 
 
@@ -66,7 +68,7 @@ def _check_types(types: dict[str, sa.types.TypeEngine[object]], place: str) -> N
     wrong += [] if isinstance(types[_CREATION], (sa.DateTime, sa.TIMESTAMP)) else [_CREATION]
     if wrong:
         kinds = ", ".join(f"{name} {types[name]}" for name in wrong)
-        raise DatabaseRefused(f"Facts at {place} has columns of a type that the archive can't keep: {kinds}.")
+        raise DatabaseRefused(f"{place} has columns of a type that the archive can't keep: {kinds}.")
 
 
 def _too_wide(kind: sa.types.TypeEngine[object]) -> bool:

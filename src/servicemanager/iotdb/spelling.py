@@ -88,6 +88,7 @@ class Statements:
     #: Whether a value between two others may still be no point in time (DATETIME '2026-11-00', SQLite).
     guarded: bool
     earliest: datetime | None
+    table: str = "Facts"
 
     def where(self, start: datetime, end: datetime) -> str:
         """The rows from `start` up to `end`, both as stored."""
@@ -96,12 +97,12 @@ class Statements:
         return f"{span} AND ({self.spelling.seconds}) IS NOT NULL" if self.guarded else span
 
     def select(self, where: str) -> str:
-        return f"SELECT {','.join(COLUMNS)}, {self.spelling.micros} AS {STORED} FROM Facts WHERE {where}"
+        return f"SELECT {','.join(COLUMNS)}, {self.spelling.micros} AS {STORED} FROM {self.table} WHERE {where}"
 
     def count_by(self, step: int, where: str) -> str:
         """Rows by buckets of `step` seconds, as (bucket number, rows)."""
         bucket = self.spelling.floor(self.spelling.seconds, step)
-        return f"SELECT {bucket} AS bucket, COUNT(*) FROM Facts WHERE {where} GROUP BY bucket ORDER BY bucket"
+        return f"SELECT {bucket} AS bucket, COUNT(*) FROM {self.table} WHERE {where} GROUP BY bucket ORDER BY bucket"
 
     def fingerprints(self, where: str, cuts: Sequence[datetime], *, lock: bool = False) -> str:
         """By slice: number of the slice, rows, counts, sums, bound."""
@@ -112,7 +113,7 @@ class Statements:
         bound = self.spelling.bound(self._text(WHO), self._text((*WHAT, STORED)))
         columns = ",".join((f"{number} AS slice", "COUNT(*)", *counts, "COUNT(*)", *sums, bound))
         grouped = " GROUP BY slice" if cuts else ""
-        return f"SELECT {columns} FROM Facts WHERE {where}{grouped}{self.spelling.locking if lock else ''}"
+        return f"SELECT {columns} FROM {self.table} WHERE {where}{grouped}{self.spelling.locking if lock else ''}"
 
     def _text(self, columns: Sequence[str]) -> str:
         """The text of these fields, as `fingerprint.row_texts` writes it."""

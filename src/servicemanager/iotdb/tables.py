@@ -121,6 +121,15 @@ job_run = sa.Table(
     _text("instance", 255),
     sa.Column("term", sa.BigInteger, nullable=False),
 )
+#: What was restored into tables other than Facts.
+restore = sa.Table(
+    "sm_restore",
+    ours,
+    _text("target", 64, primary_key=True),
+    _text("object", 255, primary_key=True),
+    sa.Column("chunk", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("restored_at", Instant, nullable=False),
+)
 #: The archive's journal: windows, once cut never cut anew ...
 archive = sa.Table(
     "sm_archive",

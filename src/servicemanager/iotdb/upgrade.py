@@ -47,6 +47,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
           end_at DATETIME(6) NOT NULL, row_count BIGINT NOT NULL, fingerprint {text} NOT NULL,
           purged_at DATETIME(6), PRIMARY KEY (archive_id, generation, slice)) {table}""",
     ),
+    (
+        """CREATE TABLE IF NOT EXISTS sm_restore (
+          target VARCHAR(64) NOT NULL, object VARCHAR(255) NOT NULL, chunk INT NOT NULL,
+          restored_at DATETIME(6) NOT NULL, PRIMARY KEY (target, object, chunk)) {table}""",
+    ),
 )
 
 _FIRST = """CREATE TABLE IF NOT EXISTS sm_migration (

@@ -72,4 +72,8 @@ class Job(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def lease_name(self) -> str:
+        """What keeps two runs apart; jobs that must not run together share one."""
+
     def run(self, context: JobContext) -> JobResult: ...

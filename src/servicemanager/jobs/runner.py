@@ -28,7 +28,7 @@ class Runner:
     def run(self, job: Job) -> JobResult:
         """Raises LeaseHeld when another run is at work, and whatever the job raises, after recording it."""
         history = History(self.database)
-        held = acquire(self.database, f"job:{job.name}", instance_name(), self.lease)
+        held = acquire(self.database, job.lease_name, instance_name(), self.lease)
         with kept(held):
             run_id = history.begin(job.name, held)
             try:

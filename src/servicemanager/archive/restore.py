@@ -1,0 +1,183 @@
+"""Restore: archived rows back into a table, exactly, and only once however often it is run.
+
+Into a table of its own, each chunk of rows is inserted and put down in one transaction. Into Facts,
+what returns is what was purged: in the same transaction the journal takes the slice back to "archived,
+not purged", so that the next export neither doubles nor forgets it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from servicemanager.archive.journal import ArchivedObject, Journal
+from servicemanager.archive.parquet import FOLDER, parse_key, read_object
+from servicemanager.archive.proof import Stores, read_proven
+from servicemanager.archive.restore_facts import Returning
+from servicemanager.archive.verify import Days
+from servicemanager.errors import ArchiveDamaged, ArchiveRefused, ObjectCold
+from servicemanager.iotdb import tables
+from servicemanager.iotdb.engine import Database
+from servicemanager.iotdb.facts import Facts
+from servicemanager.iotdb.fingerprint import fingerprint_rows
+from servicemanager.iotdb.insert import insert_rows
+from servicemanager.jobs.job import JobContext, JobResult
+
+#: Rows of one transaction.
+_CHUNK_ROWS = 20_000
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+_PLATFORM = {"announcement", "registration", "messages", "devicestatistics", "devicehistorystatus", "user", "releases"}
+
+
+class Source(StrEnum):
+    """Who says which objects there are."""
+
+    JOURNAL = "journal"
+    BUCKET = "bucket"
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One object of the plan."""
+
+    url: str
+    size: int
+    #: As the journal has it; None when only the bucket is asked.
+    archived: ArchivedObject | None = None
+
+
+@dataclass(frozen=True)
+class RestoreJob:
+    """Bring the readings of some days back into `target`, which is made where it is missing."""
+
+    database: Database
+    stores: Stores
+    days: Days
+    target: str
+    datetime_zone: str
+    source: Source = Source.JOURNAL
+    lease_name: str = "job:export"
+    name: str = "restore"
+
+    def plan(self) -> list[Piece]:
+        """The objects that a run reads. Changes nothing. Raises ArchiveRefused for a target that is not allowed."""
+        self._check_target()
+        return list(self._pieces())
+
+    def run(self, context: JobContext) -> JobResult:
+        self._check_target()
+        if self.target == "Facts":
+            return self._return_to_facts(context)
+        self._make_target()
+        return self._copy(context)
+
+    def _check_target(self) -> None:
+        name = self.target
+        if not _IDENTIFIER.fullmatch(name) or name.lower() in _PLATFORM or name.lower().startswith("sm_"):
+            raise ArchiveRefused(f"{name!r} can't be restored into: name a table of its own, or Facts.")
+        if name == "Facts" and self.source is Source.BUCKET:
+            raise ArchiveRefused(
+                "Only the journal knows which rows have left Facts: run servicemanager db adopt first, or restore into "
+                "another table."
+            )
+
+    def _pieces(self) -> Iterator[Piece]:
+        if self.source is Source.JOURNAL:
+            for entry, found in Journal(self.database).catalogue():
+                if entry.creation_date in self.days:
+                    yield Piece(found.url, found.size, found)
+            return
+        for stat in self.stores.current.list(FOLDER):
+            name = parse_key(stat.key)
+            if name and name.creation_date in self.days:
+                yield Piece(self.stores.current.url_of(stat.key), stat.size)
+
+    def _make_target(self) -> None:
+        """An empty copy of Facts; a table that holds rows which were not restored is refused."""
+        with self.database.reading() as connection:
+            exists = sa.inspect(connection).has_table(self.target)
+        with self.database.transaction() as tx:
+            if not exists:
+                _create_like_facts(self.database, tx, self.target)
+                return
+            ours = tx.execute(sa.select(tables.restore.c.chunk).where(tables.restore.c.target == self.target).limit(1))
+            occupied = tx.exec_driver_sql(f"SELECT 1 FROM {self.target} LIMIT 1")  # noqa: S608 -- an identifier
+            if ours.first() is None and occupied.first() is not None:
+                raise ArchiveRefused(
+                    f"The table {self.target} holds rows that were not restored: name another one with --into."
+                )
+
+    def _copy(self, context: JobContext) -> JobResult:
+        facts = Facts.open(self.database, self.datetime_zone, self.target)
+        pieces = self.plan()
+        problems: list[str] = []
+        restored = 0
+        for piece in pieces:
+            context.checkpoint()
+            try:
+                rows = self._rows(piece)
+            except (ArchiveDamaged, ObjectCold) as error:
+                problems.append(str(error))
+                continue
+            restored += self._insert_chunks(context, facts, piece, rows)
+            context.progress.say("object restored", url=piece.url, rows=rows.num_rows)
+        return JobResult({"objects": len(pieces) - len(problems), "rows_restored": restored}, tuple(problems))
+
+    def _rows(self, piece: Piece) -> pa.Table:
+        if piece.archived:
+            return read_proven(self.stores, piece.archived)
+        store, key = self.stores.locate(piece.url)
+        content = read_object(store.read(key), piece.url)
+        if fingerprint_rows(content.rows) != content.label.fingerprint:
+            raise ArchiveDamaged(f"The object {piece.url} does not hold the rows that its label promises.")
+        return content.rows
+
+    def _insert_chunks(self, context: JobContext, facts: Facts, piece: Piece, rows: pa.Table) -> int:
+        key = self.stores.locate(piece.url)[1]
+        done = self._done(key)
+        inserted = 0
+        for chunk, start in enumerate(range(0, rows.num_rows, _CHUNK_ROWS)):
+            part = rows.slice(start, _CHUNK_ROWS)
+            context.progress.advance("restored", part.num_rows)
+            if chunk in done:
+                continue
+            context.checkpoint()
+            with self.database.transaction() as tx:
+                context.lease.pass_fence(tx)
+                insert_rows(self.database, tx, facts.shape.table, part)
+                values = {"target": self.target, "object": key, "chunk": chunk, "restored_at": self.database.now(tx)}
+                tx.execute(tables.restore.insert().values(values))
+            inserted += part.num_rows
+        return inserted
+
+    def _done(self, key: str) -> set[int]:
+        query = sa.select(tables.restore.c.chunk)
+        query = query.where(tables.restore.c.target == self.target, tables.restore.c.object == key)
+        with self.database.reading() as connection:
+            return set(connection.execute(query).scalars())
+
+    def _return_to_facts(self, context: JobContext) -> JobResult:
+        facts, journal = Facts.open(self.database, self.datetime_zone), Journal(self.database)
+        returning = Returning(self.database, self.stores, facts, journal, context)
+        problems: list[str] = []
+        restored = 0
+        for entry in journal.windows():
+            if entry.creation_date in self.days:
+                context.checkpoint()
+                try:
+                    restored += returning.window(entry)
+                except (ArchiveDamaged, ObjectCold) as error:
+                    problems.append(str(error))
+        return JobResult({"rows_restored": restored}, tuple(problems))
+
+
+def _create_like_facts(database: Database, tx: sa.Connection, name: str) -> None:
+    if database.dialect == "mysql":
+        tx.exec_driver_sql(f"CREATE TABLE {name} LIKE Facts")
+    else:
+        tx.execute(sa.schema.CreateTable(tables.facts.to_metadata(sa.MetaData(), name=name)))
