@@ -5,28 +5,26 @@ They are forked from one server process that has imported everything and runs no
 
 from __future__ import annotations
 
+# What a run would import otherwise: the server process does so once for all its children.
+import _strptime  # noqa: F401
 import gc
 import multiprocessing
 import os
 import signal
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from typing import Any
 
-import pytest
-
-# What a run would import otherwise: the server process does so once for all its children.
-import _strptime  # noqa: F401
 import boto3  # noqa: F401
 import connectorx  # noqa: F401
 import numpy.ma  # noqa: F401
 import pyarrow.compute  # noqa: F401
-import sqlalchemy.dialects.mysql.pymysql  # noqa: F401
+import pytest
+import sqlalchemy.dialects.mysql.pymysql
 import sqlalchemy.dialects.sqlite.pysqlite  # noqa: F401
 
 from servicemanager.jobs.job import JobResult

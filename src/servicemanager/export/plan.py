@@ -252,7 +252,8 @@ def _pieces(result: Cut, gap: Window, content: list[Bucket], bounds: Bounds) -> 
         too_big = bucket.rows > bounds.window_rows
         if too_big and bucket.window.duration > SECOND:
             result.finer.append(bucket.window)
-        if rows and rows + bucket.rows > bounds.window_rows:
+        # Where a zone skips an hour, its buckets share one second, and nothing can be cut between them.
+        if rows and rows + bucket.rows > bounds.window_rows and bucket.window.start_at > start:
             yield Window(start, bucket.window.start_at), rows
             start, rows = bucket.window.start_at, 0
         rows += bucket.rows

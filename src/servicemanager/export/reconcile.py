@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from servicemanager.archive.journal import JournaledWindow
 from servicemanager.archive.proof import read_proven
@@ -85,8 +84,7 @@ def _archived_rows(tools: Tools, entry: JournaledWindow, differing: Sequence[Sli
 
 def multiset_difference(live: pa.Table, archived: pa.Table) -> tuple[pa.Table, int]:
     """The rows of `live` that `archived` lacks, each as often as it lacks it, and how many it holds in excess."""
-    whole = [pc.binary_join_element_wise(*row_texts(rows), "|") for rows in (live, archived)]
-    texts = pa.chunked_array([chunk for each in whole for chunk in each.chunks], pa.string())
+    texts = pa.chunked_array([*row_texts(live).chunks, *row_texts(archived).chunks], pa.string())
     codes = texts.combine_chunks().dictionary_encode().indices.to_numpy()
     mine, theirs = codes[: live.num_rows], codes[live.num_rows :]
     width = int(codes.max()) + 1 if len(codes) else 0

@@ -25,7 +25,8 @@ def staged_file(directory: Path, uuid: str) -> Iterator[BinaryIO]:
     with failing_in(directory):
         descriptor = os.open(path, _FLAGS, 0o600)
     try:
-        with os.fdopen(descriptor, "w+b") as file:
+        # What is still to be written when the file is closed may find the disk full, too.
+        with failing_in(directory), os.fdopen(descriptor, "w+b") as file:
             yield file
     finally:
         with suppress(OSError):

@@ -12,24 +12,8 @@ import sqlalchemy as sa
 from servicemanager.errors import DatabaseBusy, DatabaseRefused, DatabaseUnreachable, ServiceManagerError
 
 _LOST = {
-    1040,
-    1053,
-    1077,
-    1079,
-    1152,
-    1159,
-    1161,
-    1184,
-    1927,
-    2002,
-    2003,
-    2005,
-    2006,
-    2013,
-    2026,
-    2055,
-    3169,
-    4031,
+    *(1040, 1047, 1053, 1077, 1079, 1129, 1152, 1158, 1159, 1160, 1161, 1184, 1203, 1226, 1927),
+    *(2002, 2003, 2005, 2006, 2013, 2026, 2055, 3169, 4031),
 }
 _READ_ONLY = {1290, 1792, 1836}
 _LOCKED = {1205, 1213, 1637, 3572}

@@ -3,9 +3,9 @@
 A fingerprint holds the number of rows; for each column the number of values that are not NULL and
 their sum (integers as they are, times as epoch seconds, strings by the CRC-32 of their UTF-8 bytes);
 and `bound`, which binds a row together so that values that change places between rows are noticed.
-It is the sum over all rows of two CRC-32 multiplied: that of who reported (the strings and the sensor)
-and that of what (calendar, data and time). A sum of plain CRC-32 would miss one exchange in ten thousand,
-because CRC-32 is linear. Fingerprints of disjoint rows add up.
+It is the sum of the CRC-32 of the decimal digits of the CRC-32 of a row's text. The inner one alone would
+let an exchange of values pass once in ten thousand times: CRC-32 is linear, its digits are not.
+Fingerprints of disjoint rows add up.
 
 The archive's side is computed here, from decoded values; the database's side in SQL (`facts`).
 """
@@ -29,9 +29,6 @@ COLUMNS = (
     "channel", "year", "month", "day", "week_day", "hour", "minute", "second",
     "device_group", "device", "sensor", "data",
 )  # fmt: skip
-#: The fields of the two texts of a row, see `row_texts`.
-WHO = (*STRINGS, "sensor")
-WHAT = ("year", "month", "day", "week_day", "hour", "minute", "second", "data")
 #: The stored time of a row as microseconds since 1970: UTC for TIMESTAMP columns, wall time for DATETIME.
 STORED = "stored_us"
 
@@ -73,14 +70,13 @@ class Fingerprint:
         """Raises ValueError for anything but what `to_json` wrote."""
         try:
             value = json.loads(text)
-            return cls(
-                int(value["rows"]),
-                tuple(map(int, value["counts"])),
-                tuple(map(int, value["sums"])),
-                int(value["bound"]),
-            )
+            found = cls(value["rows"], tuple(value["counts"]), tuple(value["sums"]), value["bound"])
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a fingerprint: {text[:80]}") from error
+        numbers = (found.rows, *found.counts, *found.sums, found.bound)
+        if len(found.counts) != _WIDTH or len(found.sums) != _WIDTH or any(type(n) is not int for n in numbers):
+            raise ValueError(f"not a fingerprint: {text[:80]}")
+        return found
 
     def difference(self, other: Fingerprint) -> str:
         """In words, where two fingerprints disagree: for messages."""
@@ -132,39 +128,25 @@ def _fingerprint_chunk(rows: pa.Table, cuts: Sequence[int]) -> list[Fingerprint]
     ]
 
 
-def row_texts(rows: pa.Table) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
-    """Who and what of each row as texts, equal together for equal rows only; the SQL of `spelling` writes the same.
+def row_texts(rows: pa.Table) -> pa.ChunkedArray:
+    """Each row as one text, equal for equal rows only; the SQL of `spelling` writes the same text.
 
     A string is its length in UTF-8 bytes, a colon and its bytes; semicolons part the fields;
     NULL is the letter N, which no length and no number begins with.
     """
-    return _joined([_text(rows.column(name)) for name in WHO]), _joined(
-        [_text(rows.column(name)) for name in (*WHAT, STORED)]
-    )
-
-
-def _joined(fields: list[pa.ChunkedArray]) -> pa.ChunkedArray:
+    fields = [_string_text(rows.column(name)) for name in STRINGS]
+    fields += [pc.cast(rows.column(name), pa.string()) for name in (*INTEGERS, STORED)]
     return pc.binary_join_element_wise(*fields, ";", null_handling="replace", null_replacement="N")
 
 
-def _text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    if not pa.types.is_string(column.type):
-        return pc.cast(column, pa.string())
+def _string_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     lengths = pc.cast(pc.binary_length(column), pa.string())
     return pc.binary_join_element_wise(lengths, column, ":")
 
 
 def _bound(rows: pa.Table, where: npt.NDArray[np.intp], slices: int) -> list[int]:
-    """The products need 64 bits without a sign; their halves are added apart."""
-    who, what = (_hashes(texts).astype(np.uint64) for texts in row_texts(rows))
-    products = who * what
-    high, low = (products >> np.uint64(_HALF)).astype(np.int64), (products & np.uint64(_LOW)).astype(np.int64)
-    pairs = zip(_sums(high, where, slices), _sums(low, where, slices), strict=True)
-    return [(h << _HALF) + rest for h, rest in pairs]
-
-
-def _hashes(texts: pa.ChunkedArray) -> Ints:
-    return np.concatenate([_crc32(chunk) for chunk in texts.chunks] or [np.zeros(0, np.int64)])
+    inner = np.concatenate([_crc32(chunk) for chunk in row_texts(rows).chunks])
+    return _sums(_crc32(pa.array(inner).cast(pa.string())), where, slices)
 
 
 def _numbers(rows: pa.Table, stored: Ints) -> Iterable[tuple[Ints, npt.NDArray[np.bool_]]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from servicemanager.iotdb.fingerprint import COLUMNS, INTEGERS, STORED, STRINGS, WHAT, WHO
+from servicemanager.iotdb.fingerprint import COLUMNS, INTEGERS, STORED, STRINGS
 
 EARLIEST_TIMESTAMP = datetime(1970, 1, 1, 0, 0, 1)  # noqa: DTZ001 -- as the server compares it
 
@@ -32,8 +32,6 @@ class Spelling(Protocol):
 
     def floor(self, dividend: str, divisor: int) -> str: ...
 
-    def bound(self, who: str, what: str) -> str: ...
-
 
 class MySqlSpelling:
     # TO_SECONDS counts from the year 0, in a third of the time that TIMESTAMPDIFF takes; the number is that of 1970.
@@ -53,9 +51,6 @@ class MySqlSpelling:
     def floor(self, dividend: str, divisor: int) -> str:
         return f"FLOOR(({dividend})/{divisor})"
 
-    def bound(self, who: str, what: str) -> str:
-        return f"SUM(CRC32({who}) * CRC32({what}))"
-
 
 class SqliteSpelling:
     # datetime() gives the one spelling that compares in the order of time; any other text is no time to us.
@@ -74,9 +69,6 @@ class SqliteSpelling:
 
     def floor(self, dividend: str, divisor: int) -> str:
         return f"floor(({dividend}) / {divisor}.0)"
-
-    def bound(self, who: str, what: str) -> str:
-        return f"bound({who},{what})"
 
 
 @dataclass(frozen=True)
@@ -110,7 +102,7 @@ class Statements:
         numbers = [f"CRC32({self.spelling.utf8(name)})" for name in STRINGS] + list(INTEGERS)
         counts = [f"COUNT({n})" if n in self.nullable else "COUNT(*)" for n in (*STRINGS, *INTEGERS)]
         sums = [f"SUM({n})" for n in (*numbers, self.spelling.seconds)]
-        bound = self.spelling.bound(self._text(WHO), self._text((*WHAT, STORED)))
+        bound = f"SUM(CRC32(CRC32({self._text((*STRINGS, *INTEGERS, STORED))})))"
         columns = ",".join((f"{number} AS slice", "COUNT(*)", *counts, "COUNT(*)", *sums, bound))
         grouped = " GROUP BY slice" if cuts else ""
         return f"SELECT {columns} FROM {self.table} WHERE {where}{grouped}{self.spelling.locking if lock else ''}"

@@ -47,7 +47,6 @@ def _prepare(connection: sqlite3.Connection, _record: object) -> None:
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.create_function("crc32", 1, _crc32, deterministic=True)
-    connection.create_aggregate("bound", 2, _Bound)  # type: ignore[arg-type]
 
 
 def _begin(connection: sa.Connection) -> None:
@@ -56,18 +55,6 @@ def _begin(connection: sa.Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _crc32(text: str | None) -> int | None:
-    return None if text is None else zlib.crc32(text.encode())
-
-
-class _Bound:
-    """The aggregate of `fingerprint`; as text, because SQLite's integers end at 63 bits."""
-
-    def __init__(self) -> None:
-        self._sum = 0
-
-    def step(self, who: str, what: str) -> None:
-        self._sum += zlib.crc32(who.encode()) * zlib.crc32(what.encode())
-
-    def finalize(self) -> str:
-        return str(self._sum)
+def _crc32(value: str | int | None) -> int | None:
+    """As MySQL's CRC32: of a number's decimal digits, of a string's UTF-8."""
+    return None if value is None else zlib.crc32(str(value).encode())

@@ -21,7 +21,8 @@ from servicemanager.iotdb.window import SECOND, Window, end_of_gap, in_gap
 Ints = npt.NDArray[np.int64]
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 -- wall times have no zone
-_MINUTE_US = 60_000_000
+_SECOND_US = 1_000_000
+_MINUTE_US = 60 * _SECOND_US
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -64,12 +65,24 @@ class WallTime:
         return Window(min(self._instant(begin), until - SECOND), until)
 
     def to_utc(self, stored_us: Ints) -> Ints:
-        minutes, where = np.unique(stored_us // _MINUTE_US, return_inverse=True)
-        walls = [_EPOCH + timedelta(minutes=int(minute)) for minute in minutes]
-        starts = [_micros(self._instant(wall).replace(tzinfo=None)) for wall in walls]
+        return self._by(_MINUTE_US, stored_us)
+
+    def _by(self, unit: int, stored_us: Ints) -> Ints:
+        """Look the zone up once for each `unit` of time, and for each second where one is not as long as that."""
+        units, where = np.unique(stored_us // unit, return_inverse=True)
+        walls = [_EPOCH + timedelta(microseconds=int(number) * unit) for number in units]
+        starts = np.array([self._micros(wall) for wall in walls], np.int64)
         skipped = np.array([in_gap(wall.replace(tzinfo=self.zone)) for wall in walls], np.bool_)
-        shifts = np.array(starts, np.int64) - minutes * _MINUTE_US
-        return np.where(skipped[where], np.array(starts, np.int64)[where] - 1, stored_us + shifts[where])
+        found = np.where(skipped[where], starts[where] - 1, stored_us + (starts - units * unit)[where])
+        if unit > _SECOND_US:
+            ends = np.array([self._micros(wall + timedelta(microseconds=unit)) for wall in walls], np.int64)
+            uneven = (skipped | (ends - starts != unit))[where]
+            if uneven.any():
+                found[uneven] = self._by(_SECOND_US, stored_us[uneven])
+        return found
+
+    def _micros(self, wall: datetime) -> int:
+        return _micros(self._instant(wall).replace(tzinfo=None))
 
     def _instant(self, wall: datetime) -> datetime:
         local = wall.replace(tzinfo=self.zone, fold=0)

@@ -85,7 +85,9 @@ class Calendar:
 
 def compact(instant: datetime) -> str:
     """ISO 8601 basic format, as in object names: 20261120T030000Z."""
-    return instant.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    utc = instant.astimezone(UTC)
+    # strftime does not fill years before 1000 with zeros everywhere.
+    return f"{utc.year:04}{utc:%m%dT%H%M%SZ}"
 
 
 def parse_compact(text: str) -> datetime:

@@ -1,0 +1,178 @@
+"""Nothing is lost and nothing is doubled: for any table, and any order of arrivals and exports."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
+from pathlib import Path
+from unittest.mock import patch
+from zoneinfo import ZoneInfo
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from servicemanager.archive.folder import FolderStore
+from servicemanager.archive.parquet import FOLDER
+from servicemanager.export import planning
+from servicemanager.export.plan import Bounds
+from servicemanager.jobs.job import JobResult
+from support.exports import archived_rows, make_job, run
+from support.forms import Form, database_of, empty, scratch
+from support.iotdb import ZONE, Iotdb
+from support.rows import COLUMNS, contents, moment
+
+FORMS = [
+    Form("sqlite"),
+    Form("timestamp"),
+    Form("datetime, unindexed", "DATETIME", indexed=False),
+]
+#: Everything before its midnight in ZONE may be exported; drawn once, so that no test sees it change.
+TODAY = datetime.now(ZoneInfo(ZONE)).date()
+#: Where local days begin no later than in ZONE, so that no window of theirs ends after its midnight.
+ZONES = [ZONE, "UTC", "Asia/Kathmandu", "Pacific/Kiritimati"]
+
+lenient = partial(settings, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+seconds = st.sampled_from([0, 1, 2, 59, 60, 899, 900, 10_800, 43_200, 86_399]) | st.integers(0, 86_399)
+
+
+def arrival(form: Form, days: int, second: int) -> datetime:
+    """As stored: so many seconds after local midnight of the day so many `days` ago."""
+    midnight = datetime.combine(TODAY - timedelta(days=days), time(), ZoneInfo(ZONE)).astimezone(UTC)
+    instant = midnight + timedelta(seconds=second)
+    local = instant.astimezone(ZoneInfo(ZONE)) if "DATETIME" in form.kind else instant
+    return local.replace(tzinfo=None)
+
+
+def rows_of(form: Form, days: st.SearchStrategy[int], max_size: int = 25) -> st.SearchStrategy[list]:
+    """Rows that arrived on those days, of a small pool, so that many are alike."""
+    content = st.lists(contents(nullable=True), min_size=1, max_size=5)
+    when = st.builds(partial(arrival, form), days, seconds)
+    return content.flatmap(
+        lambda pool: st.lists(
+            st.builds(lambda row, stored: (*row, stored), st.sampled_from(pool), when), max_size=max_size
+        )
+    )
+
+
+@dataclass(frozen=True)
+class Export:
+    """One run, with windows and slices so small that there are many."""
+
+    purge: bool = True
+    zone: str = ZONE
+    #: How many days before today are left where they are.
+    kept: int = 0
+    max_rows: int | None = None
+    window_rows: int = 4
+    slice_rows: int = 2
+
+    def run(self, iotdb: Iotdb, folder: Path) -> JobResult:
+        wishes = {"purge": self.purge, "zone": ZoneInfo(self.zone), "max_rows": self.max_rows}
+        before = TODAY - timedelta(days=self.kept)
+        job = make_job(iotdb, store_in(folder), staging_in(folder), slice_rows=self.slice_rows, before=before, **wishes)
+        with patch.object(planning, "Bounds", partial(Bounds, window_rows=self.window_rows)):
+            return run(job)
+
+
+exports = st.builds(
+    Export,
+    purge=st.booleans(),
+    zone=st.sampled_from(ZONES),
+    kept=st.integers(0, 3),
+    max_rows=st.none() | st.integers(1, 30),
+    window_rows=st.integers(1, 20),
+    slice_rows=st.integers(1, 6),
+)
+
+
+def store_in(folder: Path) -> FolderStore:
+    return FolderStore(folder / "archive")
+
+
+def staging_in(folder: Path) -> Path:
+    (folder / "staging").mkdir(exist_ok=True)
+    return folder / "staging"
+
+
+def archived_by_duckdb(folder: Path) -> Counter:
+    """The multiset that DuckDB reads; the times as they stand in the database."""
+    files = f"'{folder}/archive/{FOLDER}*/*.parquet'"
+    if not list((folder / "archive" / FOLDER).glob("*/*.parquet")):
+        return Counter()
+    with duckdb.connect() as connection:
+        names = {row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM read_parquet({files})").fetchall()}
+        stored = "creationDate_local" if "creationDate_local" in names else "creationDate"
+        query = f"SELECT {','.join(COLUMNS)}, epoch_us({stored}) FROM read_parquet({files}, hive_partitioning = true)"
+        return Counter((*row[:12], moment(row[12])) for row in connection.execute(query).fetchall())
+
+
+@pytest.fixture(scope="module", params=FORMS, ids=lambda form: form.name)
+def form(request) -> Form:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def iotdb(form, request):
+    server = None if form.embedded else request.getfixturevalue("mysql_server")
+    with database_of(form, server) as made:
+        yield made
+
+
+def midnight(form: Form, day: date = TODAY) -> datetime:
+    return arrival(form, (TODAY - day).days, 0)
+
+
+@lenient(max_examples=20)
+@given(st.data())
+def test_what_is_due_is_archived_as_it_was_and_the_rest_stays(form, iotdb, data):
+    rows = Counter(data.draw(rows_of(form, st.integers(-1, 3))))
+    empty(iotdb)
+    iotdb.insert(rows.elements())
+    due = Counter({row: count for row, count in rows.items() if row[12] < midnight(form)})
+    with scratch() as folder:
+        result = data.draw(exports.map(lambda e: Export(window_rows=e.window_rows, slice_rows=e.slice_rows))).run(
+            iotdb, folder
+        )
+        assert result.problems == ()
+        assert archived_rows(store_in(folder)) == due
+        assert archived_by_duckdb(folder) == due
+    assert iotdb.rows() == rows - due
+    assert result.counts.get("rows_archived", 0) == result.counts.get("rows_purged", 0) == due.total()
+
+
+@st.composite
+def histories(draw, form: Form) -> list[Export | list[int] | list[tuple]]:
+    """Rows that arrive, rows that arrive once more (by number), and exports of every kind."""
+    repeated = st.lists(st.integers(0, 60), min_size=1, max_size=6)
+    late = rows_of(form, st.integers(0, 5), max_size=12).filter(bool)
+    return draw(st.lists(st.one_of(late, repeated, exports, exports), min_size=2, max_size=8))
+
+
+@lenient(max_examples=12)
+@given(st.data())
+def test_no_order_of_arrivals_and_exports_loses_or_doubles_a_row(form, iotdb, data):
+    empty(iotdb)
+    ever: list[tuple] = []
+    with scratch() as folder:
+        for step in [data.draw(rows_of(form, st.integers(0, 5))), *data.draw(histories(form))]:
+            if isinstance(step, Export):
+                assert step.run(iotdb, folder).problems == ()
+            else:
+                arriving = [
+                    ever[n] if isinstance(n, int) else n for n in step if not isinstance(n, int) or n < len(ever)
+                ]
+                iotdb.insert(arriving)
+                ever += arriving
+            archived, live = archived_rows(store_in(folder)), iotdb.rows()
+            assert Counter(ever) <= archived + live  # nothing is lost
+            assert archived <= Counter(ever)  # nothing is doubled
+            assert live <= Counter(ever)
+        assert Export().run(iotdb, folder).problems == ()
+        archived, live = archived_rows(store_in(folder)), iotdb.rows()
+        assert archived + live == Counter(ever)
+        assert all(row[12] >= midnight(form) for row in live)
+        assert Export().run(iotdb, folder).counts == {}
