@@ -1,13 +1,13 @@
-"""An error at every step, as each port raises them: nothing is lost, it reaches a person as one of ours, and the next
-run finishes the work.
+"""An error at every step, as each port raises them: nothing is lost, and a person is told in our own words.
 
-Errors of the database are tried on both dialects; what the store raises is tried on both stores, with SQLite alone,
-for the database makes no difference to it.
+The next run finishes the work. Errors of the database are tried on both dialects; what the store raises is tried
+on both stores, with SQLite alone, for the database makes no difference to it.
 """
 
 from __future__ import annotations
 
 import errno
+import gc
 import socket
 import sqlite3
 from collections.abc import Callable
@@ -62,7 +62,9 @@ def run(export: Export) -> JobResult | Failure:
     try:
         return export.run()
     except BaseException as error:  # noqa: BLE001 -- every one is looked at
-        return Failure(type(error), str(error))
+        failure = Failure(type(error), str(error))
+    gc.collect()  # a reader that was left in the middle keeps its connection in a cycle of frames
+    return failure
 
 
 def throw(error: BaseException) -> Callable[[Step], None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 
 import pytest
 
@@ -47,7 +48,7 @@ def test_a_second_export_that_is_killed_too_is_finished_by_the_third(old_world, 
             with pytest.raises(Killed):
                 workers.start(old_world.place, step.number).result()
             with suppress(Killed):  # its own steps may be fewer
-                patiently(lambda: _kill_next(old_world, workers, second))
+                patiently(partial(_kill_next, old_world, workers, second))
             old_world.assert_nothing_is_lost()
             old_world.finish()
             old_world.assert_done()

@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 import numpy as np
 import pyarrow as pa
@@ -108,7 +109,7 @@ def parse_key(key: str) -> Name | None:
 
 
 class Writer:
-    """Writes one object; holds at most GROUP_ROWS rows."""
+    """Writes one object, whole only after `close`; holds at most GROUP_ROWS rows."""
 
     def __init__(self, sink: BinaryIO, time: StoredTime) -> None:
         self._time = time
@@ -132,8 +133,13 @@ class Writer:
         self._writer.add_key_value_metadata(label.to_metadata())
         self._writer.close()
 
-    def abandon(self) -> None:
-        self._writer.close()
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # Arrow would close what was left open when it is collected, on a file that is closed by then.
+        with suppress(OSError, pa.ArrowException):
+            self._writer.close()
 
     def _flush(self) -> None:
         if self._waiting:

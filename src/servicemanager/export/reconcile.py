@@ -27,6 +27,9 @@ _NONE = READ_SCHEMA.empty_table()
 class Differences:
     """What a window's differing slices hold that the archive lacks, and what they lack."""
 
+    #: The number of the object that will hold the new rows. It is read before the rows are: a run that froze in
+    #: between then meets the object of the one that took over, instead of putting its rows beside it once more.
+    generation: int
     #: For each slice: what the database was read to hold, all of which the archive holds after `new` is put.
     known: dict[int, Fingerprint] = field(default_factory=dict)
     #: Slices with new rows, in order, and those rows.
@@ -38,12 +41,12 @@ class Differences:
 
 def compare_window(tools: Tools, entry: JournaledWindow) -> Differences:
     """Count every slice, and compare those row by row whose fingerprints differ."""
+    result = Differences(len(tools.journal.objects(entry.id)))
     slices = slices_of(tools.journal.parts(entry.id))
     with tools.database.reading() as connection:
         cuts = [piece.window.start_at for piece in slices[1:]]
         counted = tools.facts.fingerprints(connection, entry.window, cuts)
     differing = [p for p, found in zip(slices, counted, strict=True) if found != p.expected]
-    result = Differences()
     if differing:
         _compare(tools, entry, differing, result)
     return result

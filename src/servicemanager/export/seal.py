@@ -7,6 +7,7 @@ that are put.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -50,7 +51,9 @@ def seal_window(tools: Tools, label: Label) -> Sealed | None:
     for attempt in range(1, _ATTEMPTS + 1):
         tools.context.checkpoint()
         try:
-            return _seal(tools, label, tools.facts.read(label.window))
+            # Closed here, not when the collector comes by: a reader holds a connection.
+            with closing(tools.facts.read(label.window)) as tables:
+                return _seal(tools, label, tables)
         except Disagreement as error:
             if attempt == _ATTEMPTS:
                 raise ArchiveDamaged(
@@ -65,8 +68,10 @@ def seal_rows(tools: Tools, label: Label, rows: pa.Table, slices: Sequence[tuple
     """Seal rows that are already known to be in the database and not in the archive: a further generation."""
     edges = _edges(tools, [window for _, window in slices])
     proofs = _between(fingerprint_slices(rows, edges), len(slices))
-    with staged_file(tools.staging, tools.uuid) as file:
-        body = _build(tools, file, label.sealed(total(proofs)), [rows])
+    with staged_file(tools.staging, tools.uuid) as file, Writer(file, tools.facts.time) as writer:
+        with failing_in(tools.staging):
+            writer.append(rows)
+        body = _finish(tools, file, writer, label.sealed(total(proofs)))
     _check(_between(_read_back(body, edges), len(slices)), proofs)
     pairs = zip(slices, proofs, strict=True)
     return Sealed(label.sealed(total(proofs)), body, tuple(Part(label.generation, n, w, f) for (n, w), f in pairs))
@@ -96,43 +101,31 @@ def adopt(tools: Tools, label: Label, body: bytes, slices: Sequence[tuple[int, W
 
 
 def _seal(tools: Tools, label: Label, tables: Iterable[pa.Table]) -> Sealed | None:
-    with staged_file(tools.staging, tools.uuid) as file, failing_in(tools.staging):
-        writer = Writer(file, tools.facts.time)
-        try:
-            for rows in tables:
+    with staged_file(tools.staging, tools.uuid) as file, Writer(file, tools.facts.time) as writer:
+        for rows in tables:
+            with failing_in(tools.staging):
                 writer.append(rows)
-                tools.context.checkpoint()
-        except BaseException:
-            writer.abandon()
-            raise
+            tools.context.checkpoint()
         if not writer.stored:
-            writer.abandon()
             return None
         slices = _slices(tools, label.window, writer.stored)
         with tools.database.reading() as connection:
             cuts = [window.start_at for window in slices[1:]]
             counted = tools.facts.fingerprints(connection, label.window, cuts)
         sealed = label.sealed(total(counted))
-        writer.close(sealed)
-        body = _content(file, label)
+        body = _finish(tools, file, writer, sealed)
     parts = _parts(tools, label, slices, body)
     _check([part.fingerprint for part in parts], counted)
     return Sealed(sealed, body, parts)
 
 
-def _build(tools: Tools, file: BinaryIO, label: Label, tables: Iterable[pa.Table]) -> bytes:
+def _finish(tools: Tools, file: BinaryIO, writer: Writer, label: Label) -> bytes:
+    """The whole file as the disk gives it back."""
     with failing_in(tools.staging):
-        writer = Writer(file, tools.facts.time)
-        for rows in tables:
-            writer.append(rows)
         writer.close(label)
-        return _content(file, label)
-
-
-def _content(file: BinaryIO, label: Label) -> bytes:
-    file.flush()
-    file.seek(0)
-    body = file.read()
+        file.flush()
+        file.seek(0)
+        body = file.read()
     if len(body) > MAX_BYTES:
         raise ArchiveRefused(
             f"The rows of {label.window} make an object of {len(body)} bytes, more than one conditional put may carry."

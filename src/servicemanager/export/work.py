@@ -130,8 +130,7 @@ def _reconcile(tools: Tools, entry: JournaledWindow, tally: Tally) -> Mapping[in
         if not found.new:
             _report_vanished(entry, found, tally)
             return found.known
-        generation = len(tools.journal.objects(entry.id))
-        label = Label(tools.uuid, entry.window, entry.creation_date, generation)
+        label = Label(tools.uuid, entry.window, entry.creation_date, found.generation)
         slices = [(piece.number, piece.window) for piece in found.slices]
         sealed = seal_rows(tools, label, pa.concat_tables(found.new), slices)
         tally.counts.update(rows_late=sum(rows.num_rows for rows in found.new))

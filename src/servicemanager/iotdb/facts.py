@@ -5,7 +5,7 @@ Nothing here decides anything: a window's rows are deleted by whoever holds the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -97,7 +97,7 @@ class Facts:
         )
         return rows.filter(inside)
 
-    def read(self, window: Window) -> Iterator[pa.Table]:
+    def read(self, window: Window) -> Generator[pa.Table]:
         """The rows of `window` as tables of READ_SCHEMA, in no order.
 
         The reader has no back-pressure: what it has read waits in memory, so `window` must be bounded.
