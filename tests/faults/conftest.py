@@ -6,7 +6,7 @@ import os
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -17,8 +17,9 @@ from servicemanager.iotdb.upgrade import upgrade
 from support.faults import Step
 from support.faults_export import Export, Place
 from support.faults_process import workers  # noqa: F401 -- a fixture
+from support.faults_rows import late, readings
 from support.faults_world import World
-from support.iotdb import ZONE, Iotdb, facts_ddl, mysql_iotdb, reading, sqlite_iotdb
+from support.iotdb import ZONE, Iotdb, facts_ddl, mysql_iotdb, sqlite_iotdb
 
 
 @pytest.fixture
@@ -102,16 +103,3 @@ def old_world(empty_world) -> World:
 @pytest.fixture(params=[make_new, make_old], ids=["new", "old"])
 def world(request, empty_world) -> World:
     return request.param(empty_world)
-
-
-def readings(place: Place, days_ago: int) -> list:
-    """Ten, each twice, which makes three slices."""
-    begin = place.midnight(days_ago)
-    once = [reading(begin + timedelta(hours=n), device=f"board {n % 3}", sensor=n % 2, data=n) for n in range(10)]
-    return once * 2
-
-
-def late(place: Place, days_ago: int, number: int = 0) -> tuple:
-    """A reading that nobody has seen before, among the day's rows."""
-    arrival = place.midnight(days_ago) + timedelta(hours=number % 10, seconds=number)
-    return reading(arrival, device="a late board", data=number)

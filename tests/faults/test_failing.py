@@ -7,9 +7,9 @@ on both stores, with SQLite alone, for the database makes no difference to it.
 from __future__ import annotations
 
 import errno
-import gc
 import socket
 import sqlite3
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -62,9 +62,15 @@ def run(export: Export) -> JobResult | Failure:
     try:
         return export.run()
     except BaseException as error:  # noqa: BLE001 -- every one is looked at
-        failure = Failure(type(error), str(error))
-    gc.collect()  # a reader that was left in the middle keeps its connection in a cycle of frames
-    return failure
+        _let_go(error)
+        return Failure(type(error), str(error))
+
+
+def _let_go(error: BaseException | None) -> None:
+    """A reader that was left in the middle keeps its connection open as long as its frame lives."""
+    while error:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 def throw(error: BaseException) -> Callable[[Step], None]:

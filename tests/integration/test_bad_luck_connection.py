@@ -16,7 +16,7 @@ from support.sites import Site, old_rows
 from support.tcpproxy import Deed, TcpProxy, cut, cut_answer_after, freeze, lose_answer, tcp_proxy_before
 
 #: Enough for a window's answer to come in several pieces.
-ROWS = old_rows(each=3000)
+ROWS = old_rows(each=1000)
 
 READING = b"SELECT channel,year,month"
 LOCKING = b" FOR UPDATE"
@@ -51,7 +51,7 @@ def run_through(proxy: TcpProxy, site: Site) -> None:
 
 
 def test_a_connection_cut_while_rows_are_read_ends_the_run_in_a_sentence(site, proxy):
-    proxy.trap(READING, cut_answer_after(100_000))
+    proxy.trap(READING, cut_answer_after(30_000))
     ran = site.export(MYSQL_PORT=proxy.port)
     assert proxy.sprung == 1
     assert ran.status == 4
@@ -70,7 +70,7 @@ def test_a_purge_whose_connection_is_cut_once_finds_out_what_became_of_it(site, 
     ran = site.export(MYSQL_PORT=proxy.port)
     assert proxy.sprung == 1
     assert (ran.status, ran.sentences) == (0, [])
-    assert "readings deleted from the database  9,000" in ran.stdout
+    assert "readings deleted from the database  3,000" in ran.stdout
     site.check_complete(ROWS)
 
 

@@ -16,13 +16,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from servicemanager.archive.folder import FolderStore
-from servicemanager.archive.parquet import FOLDER
+from servicemanager.archive.parquet import FOLDER, parse_key
 from servicemanager.export import planning
 from servicemanager.export.plan import Bounds
 from servicemanager.jobs.job import JobResult
-from support.exports import archived_rows, make_job, run
+from support.exports import archived_rows, archived_tables, make_job, run
 from support.forms import Form, database_of, empty, scratch
-from support.iotdb import ZONE, Iotdb
+from support.iotdb import ZONE, Iotdb, reading
 from support.rows import COLUMNS, contents, moment
 
 FORMS = [
@@ -180,3 +180,21 @@ def check_nothing_lost_or_doubled(ever: Counter, live: Counter, archived: Counte
     assert ever <= archived + live
     assert archived <= ever
     assert live <= ever
+
+
+@pytest.mark.parametrize("form", [FORMS[0], FORMS[-1]], indirect=True, ids=lambda form: form.name)
+@pytest.mark.parametrize(
+    "stored", ["0000-06-01 00:00:00", "0001-01-01 00:00:00", "0999-06-01 10:00:00", "9999-12-31 23:59:59"]
+)
+def test_a_date_at_the_ends_of_time_is_archived_or_reported_and_stops_nothing(form, iotdb, stored):
+    empty(iotdb)
+    usual = reading(arrival(form, TODAYS[0] - timedelta(days=1)))
+    iotdb.insert([usual])
+    iotdb.execute(f"INSERT INTO Facts VALUES ('odd',1,1,1,1,1,1,1,'g','d',1,1,'{stored}')")
+    with scratch() as folder:
+        problems = Export().run(iotdb, folder, TODAYS[0]).problems
+        archived = archived_rows(store_in(folder))
+        assert all(parse_key(key) for key, _ in archived_tables(store_in(folder)))
+    assert archived[usual] == 1
+    stays = [row for row in iotdb.rows() if row[0] == "odd"]
+    assert [bool(stays), bool(problems), archived.total()] in ([True, True, 1], [False, False, 2])

@@ -109,11 +109,12 @@ def _connect(login: Login, name: str, port: int) -> pymysql.Connection[Any]:
             host=name,
             port=port,
             user=login.user,
-            password=login.password,
+            # As bytes: the driver would spell a text in latin-1, and the server's other clients use UTF-8.
+            password=login.password.encode(),
             database=login.database,
             charset="utf8mb4",
             connect_timeout=_CONNECT_SECONDS,
-            read_timeout=_ANSWER_SECONDS,
+            read_timeout=_CONNECT_SECONDS,
             write_timeout=_ANSWER_SECONDS,
             **_tls(login),
         )
@@ -121,6 +122,8 @@ def _connect(login: Login, name: str, port: int) -> pymysql.Connection[Any]:
         raise _unreachable(error, place) from error
     try:
         _prepare(connection, login, place)
+        # A server that hangs at the greeting is passed over soon; one that counts takes its time. There is no setter.
+        connection._read_timeout = _ANSWER_SECONDS  # noqa: SLF001
     except pymysql.Error as error:
         connection.close()
         raise translate(error, place) from error
