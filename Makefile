@@ -3,7 +3,7 @@ SHELL := /bin/sh
 PY := .venv/bin/python
 STAMP := .venv/.ready
 
-.PHONY: setup demo test lint format bench lock clean
+.PHONY: setup demo test faults lint format bench lock clean
 
 setup: $(STAMP)
 
@@ -38,4 +38,9 @@ lock:
 	  --custom-compile-command "make lock" --quiet --output-file requirements.lock
 
 clean:
-	rm -rf .venv servicemanager-data
+	rm -rf .venv servicemanager-data servicemanager-demo
+
+# The enumeration of faults at every single step, where `make test` takes every few: about an hour.
+faults: $(STAMP)
+	./scripts/ensure-mariadb
+	FAULTS=all .venv/bin/pytest tests/faults $(ARGS)

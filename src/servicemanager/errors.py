@@ -10,6 +10,7 @@
     │   └── BucketUnreachable
     ├── DatabaseBusy               1  another transaction holds the locks that this one needs
     ├── DatabaseRefused            1  the server answers, but lacks a table, a column or a right
+    │   └── RightMissing
     ├── LeaseLost                  1  this run was deposed: another one holds the lease now
     ├── ObjectExists               1  an immutable object of that name is already there
     ├── ObjectMissing              1  an object that should be there is gone
@@ -76,6 +77,10 @@ class DatabaseBusy(ServiceManagerError):
 
 class DatabaseRefused(ServiceManagerError):
     """The server answers, but a table, a column or a right is missing."""
+
+
+class RightMissing(DatabaseRefused):
+    """The account lacks a right; the message names the GRANT."""
 
 
 class LeaseLost(ServiceManagerError):

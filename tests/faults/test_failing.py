@@ -9,10 +9,8 @@ from __future__ import annotations
 import errno
 import socket
 import sqlite3
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 
 import pymysql
 import pytest
@@ -30,7 +28,7 @@ from servicemanager.errors import (
 )
 from servicemanager.jobs.job import JobResult
 from support.faults import Step, Steps
-from support.faults_export import Export
+from support.faults_export import Export, Failure
 
 pytestmark = pytest.mark.usefixtures("impatient")
 
@@ -50,29 +48,6 @@ ANSWERS = {
 }
 
 
-@dataclass(frozen=True)
-class Failure:
-    """What a run raised, without the frames that hold on to its connections."""
-
-    kind: type[BaseException]
-    text: str
-
-
-def run(export: Export) -> JobResult | Failure:
-    try:
-        return export.run()
-    except BaseException as error:  # noqa: BLE001 -- every one is looked at
-        _let_go(error)
-        return Failure(type(error), str(error))
-
-
-def _let_go(error: BaseException | None) -> None:
-    """A reader that was left in the middle keeps its connection open as long as its frame lives."""
-    while error:
-        traceback.clear_frames(error.__traceback__)
-        error = error.__cause__ or error.__context__
-
-
 def throw(error: BaseException) -> Callable[[Step], None]:
     def deed(_: Step) -> None:
         raise error
@@ -83,7 +58,7 @@ def throw(error: BaseException) -> Callable[[Step], None]:
 def suffer(world, step: Step, deed: Callable[[Step], None]) -> JobResult | Failure:
     """What came of a run in which the deed was done at that step; whatever it was, the next run makes good for it."""
     world.begin()
-    outcome = run(Export(world.place, Steps({step.number}, deed, answers=True)))
+    outcome = Export(world.place, Steps({step.number}, deed, answers=True)).attempt()
     world.assert_nothing_is_lost()
     world.finish()
     world.assert_done()
@@ -216,7 +191,7 @@ def test_a_run_that_is_asked_to_stop(old_world, thinned, subtests):
             old_world.begin()
             export = Export(old_world.place)
             export.steps.at, export.steps.deed = {step.number}, lambda _, export=export: export.stop.set()
-            outcome = run(export)
+            outcome = export.attempt()
             assert isinstance(outcome, JobResult) or outcome.kind is Stopped, outcome
             old_world.assert_nothing_is_lost()
             old_world.finish()

@@ -15,10 +15,10 @@ from datetime import timedelta
 
 import pytest
 
-from servicemanager.errors import DatabaseBusy, DatabaseUnreachable, LeaseHeld, LeaseLost, ServiceManagerError
-from servicemanager.jobs.job import Outcome
+from servicemanager.errors import DatabaseBusy, DatabaseUnreachable, LeaseHeld, LeaseLost
+from servicemanager.jobs.job import JobResult
 from support.faults import Step, Steps
-from support.faults_export import Export
+from support.faults_export import Export, Failure
 from support.faults_world import World, patiently
 
 pytestmark = pytest.mark.usefixtures("impatient")
@@ -58,25 +58,20 @@ def test_nothing_of_a_run_commits_after_another_one_took_over(world, thinned, su
         with subtests.test(frozen=str(step)):
             world.begin()
             takeover = Takeover(world)
-            end = _end_of(Export(world.place, Steps({step.number}, takeover)))
+            outcome = Export(world.place, Steps({step.number}, takeover)).attempt()
             world.assert_done()
             if takeover.state is None:
-                assert end is Outcome.DONE
+                assert isinstance(outcome, JobResult), outcome
             elif step.number >= acquired:  # before that, it was the second run's turn anyway
-                ends[end] += 1
                 assert world.state() == takeover.state
-    # A run that finds that all its work was done by the other one comes to its end without a word.
-    assert set(ends) <= {LeaseLost, DatabaseUnreachable, Outcome.DONE}
+                ends[_kind(outcome)] += 1
+    # A run that finds all its work done by the other one comes to its end without a word.
+    assert set(ends) <= {LeaseLost, DatabaseUnreachable, JobResult}
     assert ends[LeaseLost] > 5
 
 
-def _end_of(export: Export) -> object:
-    """The kind of the error, if one of ours."""
-    try:
-        export.run()
-    except ServiceManagerError as error:
-        return type(error)
-    return Outcome.DONE
+def _kind(outcome: JobResult | Failure) -> type:
+    return outcome.kind if isinstance(outcome, Failure) else JobResult
 
 
 #: By the process' own clock: long enough for what a run does before it is stopped.

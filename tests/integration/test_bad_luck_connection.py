@@ -13,7 +13,7 @@ from servicemanager.iotdb.mysql import open_mysql
 from servicemanager.iotdb.upgrade import upgrade
 from support.exports import archived_rows, make_job, run
 from support.sites import Site, old_rows
-from support.tcpproxy import Deed, TcpProxy, cut, cut_answer_after, freeze, lose_answer, tcp_proxy_before
+from support.tcpproxy import Deed, TcpProxy, cut, cut_answer_after, lose_answer, pull_the_cable, tcp_proxy_before
 
 #: Enough for a window's answer to come in several pieces.
 ROWS = old_rows(each=1000)
@@ -104,9 +104,9 @@ def test_a_journal_whose_connection_is_cut_is_gone_on_with_by_the_next_run(site,
 
 
 @pytest.mark.parametrize("word", [READING, COMMIT])
-def test_a_connection_that_falls_silent_is_given_up_when_the_lease_ends(site, proxy, word: bytes):
-    """As when a cable is pulled: nothing comes back, and nothing says so."""
-    proxy.trap(word, freeze, after=DELETING if word == COMMIT else b"")
+def test_a_server_that_falls_silent_is_given_up_after_the_lease(site, proxy, word: bytes):
+    """Nothing comes back to any connection, and nothing says so."""
+    proxy.trap(word, pull_the_cable, after=DELETING if word == COMMIT else b"")
     running = site.start(MYSQL_PORT=proxy.port, CLUSTER_LEASE="3s")
     ran = running.wait(patience=12)
     assert ran.status in {1, 4}

@@ -91,7 +91,7 @@ DAMAGES = {
     "its second half is gone": lambda body: body[: len(body) // 2],
     "it is empty": lambda body: b"",
     "its first bit is flipped": lambda body: flipped(body, 0),
-    "a reading is flipped": lambda body: flipped(body, 1000),
+    "a bit in its middle is flipped": lambda body: flipped(body, 1000),
     "a bit of its footer is flipped": lambda body: flipped(body, -10),
     "its label tells another generation": lambda body: body.replace(b'"generation":0', b'"generation":7'),
     "its label tells another database": lambda body: body.replace(b'"database":"', b'"database":"f', 1)[:-1],

@@ -33,7 +33,6 @@ class Ran:
     stdout: str
     stderr: str
     seconds: float
-    peak_mib: float
 
     @property
     def sentences(self) -> list[str]:
@@ -66,32 +65,37 @@ class Running:
     secrets: tuple[str, ...]
     began: float = field(default_factory=time.monotonic)
 
-    @property
-    def events(self) -> list[dict]:
-        """The log lines so far."""
-        lines = _text(self.stderr).splitlines()
-        return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+    def peak_mib(self) -> float:
+        """Watch the command to its end, and return the most memory that it ever held."""
+        peak = 0
+
+        def is_over() -> bool:
+            nonlocal peak
+            lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+            held = [int(line.split()[1]) for line in lines if line.startswith("VmHWM")]
+            peak = max([peak, *held])
+            return not held
+
+        until(is_over)
+        return peak / 1024
 
     def wait(self, patience: float = PATIENCE) -> Ran:
         """Fails the test when the command does not end in time, or showed what it must not."""
         alarm = threading.Timer(patience, self.process.kill)
         alarm.start()
-        _, status, usage = os.wait4(self.process.pid, 0)
+        self.process.wait()
         alarm.cancel()
-        self.process.returncode = os.waitstatus_to_exitcode(status)
+        alarm.join()
         seconds = time.monotonic() - self.began
         shown = _text(self.stdout), _text(self.stderr)
         self.stdout.close()
         self.stderr.close()
-        assert alarm.finished.is_set()
         assert seconds < patience, f"the command had to be killed after {patience} s; it said:\n{shown[1]}"
         _check("\n".join(shown), self.secrets)
-        return Ran(self.process.returncode, *shown, seconds, usage.ru_maxrss / 1024)
+        return Ran(self.process.returncode, *shown, seconds)
 
 
-def start(
-    *arguments: str, environ: Mapping[str, str], folder: Path, wrapper: Sequence[str] = (), user: int | None = None
-) -> Running:
+def start(*arguments: str, environ: Mapping[str, str], folder: Path, wrapper: Sequence[str] = ()) -> Running:
     """Start ``servicemanager ARGUMENTS`` in `folder`; `wrapper` is a command that runs it."""
     stdout, stderr = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115 -- closed by `wait`
     environ = {**bare_environ(folder), **environ}
@@ -102,12 +106,12 @@ def start(
         stdin=subprocess.DEVNULL,
         stdout=stdout,
         stderr=stderr,
-        user=user,
     )
     return Running(process, stdout, stderr, tuple(environ[name] for name in _SECRET_VARIABLES if environ.get(name)))
 
 
 def servicemanager(*arguments: str, environ: Mapping[str, str], folder: Path, wrapper: Sequence[str] = ()) -> Ran:
+    """Run the command to its end."""
     return start(*arguments, environ=environ, folder=folder, wrapper=wrapper).wait()
 
 

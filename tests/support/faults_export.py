@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -78,6 +79,14 @@ def _open_once(url: str, access: S3Access | None) -> ObjectStore:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """What a run raised."""
+
+    kind: type[BaseException]
+    text: str
+
+
+@dataclass(frozen=True)
 class Export:
     """One run of the job, under its lease, every step of it watched."""
 
@@ -96,6 +105,14 @@ class Export:
         finally:
             database.close()
 
+    def attempt(self) -> JobResult | Failure:
+        """The result, or what was raised."""
+        try:
+            return self.run()
+        except BaseException as error:  # noqa: BLE001 -- whoever asks looks at every one
+            _let_go(error)
+            return Failure(type(error), str(error))
+
     def _run_on(self, database: Database) -> JobResult:
         watch_sql(database, self.steps)
         facts = WatchedFacts(Facts.open(database, ZONE), database, self.steps)
@@ -109,3 +126,10 @@ class Export:
         if isinstance(store, FolderStore):
             return watched_folder(store._root, self.steps)
         return WatchedStore(store, self.steps)
+
+
+def _let_go(error: BaseException | None) -> None:
+    """A reader that was left in the middle keeps its connection open as long as its frame lives."""
+    while error:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__

@@ -5,7 +5,6 @@ It is brought back to its beginning again and again, so that each fault meets th
 
 from __future__ import annotations
 
-import gc
 import io
 import shutil
 import time
@@ -107,7 +106,6 @@ class World:
 
     def _restore_file(self) -> None:
         self.iotdb.database.close()
-        gc.collect()  # what an interrupt tore out of SQLAlchemy's hands may still hold the old file open
         for suffix in ("-wal", "-shm"):
             self.iotdb.path.with_name(self.iotdb.path.name + suffix).unlink(missing_ok=True)
         shutil.copy(f"{self.iotdb.path}.kept", self.iotdb.path)

@@ -167,6 +167,14 @@ def freeze(link: Link, sent: bytes) -> None:
     pass_on(link, sent)
 
 
+def pull_the_cable(link: Link, sent: bytes) -> None:
+    """From now on nothing comes back to anybody, and nothing says so."""
+    link.proxy.silent = True
+    for each in link.proxy._links:
+        each.frozen = True
+    pass_on(link, sent)
+
+
 def meanwhile(happens: Callable[[], object]) -> Deed:
     """Something else happens before the server hears of it."""
 

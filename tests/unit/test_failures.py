@@ -8,7 +8,7 @@ import pymysql
 import pytest
 import sqlalchemy as sa
 
-from servicemanager.errors import DatabaseBusy, DatabaseRefused, DatabaseUnreachable, ServiceManagerError
+from servicemanager.errors import DatabaseBusy, DatabaseRefused, DatabaseUnreachable, RightMissing, ServiceManagerError
 from servicemanager.iotdb.failures import translate, translating
 from servicemanager.iotdb.sqlite import open_sqlite
 
@@ -59,6 +59,7 @@ def test_a_server_that_can_not_be_used_is_unreachable(code, text, remedy):
 @pytest.mark.parametrize(
     ("code", "text"),
     [
+        (1062, "Duplicate entry 'job:export' for key 'PRIMARY'"),  # another instance was quicker
         (1205, "Lock wait timeout exceeded; try restarting transaction"),
         (1213, "Deadlock found when trying to get lock; try restarting transaction"),
         (1637, "Too many active concurrent transactions"),
@@ -79,7 +80,6 @@ def test_locks_of_others_can_be_waited_for(code, text):
         (1146, "Table 'IOTDB.Facts' doesn't exist", "check MYSQL_DATABASE"),
         (1054, "Unknown column 'creationDate' in 'WHERE'", "lacks a table or a column"),
         (1665, "Cannot execute statement: impossible to write to binary log since BINLOG_FORMAT = STATEMENT", "ROW"),
-        (1062, "Duplicate entry '1' for key 'PRIMARY'", "refused a statement (1062"),
         (1114, "The table 'Facts' is full", "refused a statement (1114"),
     ],
 )
@@ -104,14 +104,21 @@ def test_what_the_server_refuses_is_no_use_to_try_again(code, text, remedy):
 )
 def test_a_missing_right_is_named_with_its_grant(text, right, table, account):
     error = mysql(1143 if "column" in text else 1142, text.format(account))
-    assert type(error) is DatabaseRefused
+    assert type(error) is RightMissing
+    assert (error.exit_status, error.retryable) == (1, False)
     assert str(error).endswith(f"Give it with: GRANT {right} ON {table} TO {account};")
 
 
-def test_a_database_that_may_not_be_entered_is_named_with_its_grant():
+def test_the_grant_names_the_account_and_not_the_address_that_one_comes_from():
+    text = "DELETE command denied to user 'sm'@'10.0.0.7' for table `IOTDB`.`Facts`"
+    error = translate(pymysql.OperationalError(1142, text), PLACE, "'sm'@'%'")
+    assert str(error).endswith("GRANT DELETE ON `IOTDB`.`Facts` TO 'sm'@'%';")
+
+
+def test_a_database_that_may_not_be_entered_is_named_with_the_account():
     error = mysql(1044, "Access denied for user 'sm'@'%' to database 'IOTDB'")
-    assert type(error) is DatabaseRefused
-    assert "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX ON `IOTDB`.* TO 'sm'@'%';" in str(error)
+    assert type(error) is RightMissing
+    assert "'sm'@'%' has no rights on the database IOTDB at db.shop:3306/IOTDB: check MYSQL_DATABASE" in str(error)
 
 
 def test_a_right_that_is_not_over_a_table_is_told_in_the_servers_words():
@@ -144,7 +151,7 @@ def test_a_connection_that_talks_nonsense_is_lost(error):
         ("attempt to write a readonly database", DatabaseUnreachable, 4),
         ("file is not a database", DatabaseUnreachable, 4),
         ("no such table: Facts", DatabaseRefused, 1),
-        ("UNIQUE constraint failed: sm_archive.start_at", DatabaseRefused, 1),
+        ("UNIQUE constraint failed: sm_lease.name", DatabaseBusy, 1),
     ],
 )
 def test_the_embedded_databases_errors(text, kind, status):

@@ -12,7 +12,7 @@ from random import Random
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from servicemanager.iotdb.fingerprint import (
@@ -97,6 +97,7 @@ def test_the_order_of_rows_does_not_matter(rows, random):
     assert fingerprint(shuffled) == fingerprint(rows)
 
 
+@settings(max_examples=40)
 @given(tables, tables, tables)
 def test_fingerprints_of_disjoint_rows_add_up(a, b, c):
     assert fingerprint(a) + fingerprint(b) == fingerprint(b) + fingerprint(a) == fingerprint(a + b)
@@ -104,6 +105,7 @@ def test_fingerprints_of_disjoint_rows_add_up(a, b, c):
     assert fingerprint(a) + EMPTY == fingerprint(a)
 
 
+@settings(max_examples=40)
 @given(tables, tables, st.integers(0, 12), st.integers(0, 12))
 def test_how_the_rows_lie_in_memory_does_not_matter(a, b, start, length):
     whole = pa.concat_tables([to_table(a), to_table(b), to_table([])])

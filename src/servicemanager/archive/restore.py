@@ -104,6 +104,8 @@ class RestoreJob:
         with self.database.transaction() as tx:
             if not exists:
                 _create_like_facts(self.database, tx, self.target)
+                # It may have been there once, and dropped since.
+                tx.execute(tables.restore.delete().where(tables.restore.c.target == self.target))
                 return
             ours = tx.execute(sa.select(tables.restore.c.chunk).where(tables.restore.c.target == self.target).limit(1))
             occupied = tx.exec_driver_sql(f"SELECT 1 FROM {self.target} LIMIT 1")  # noqa: S608 -- an identifier

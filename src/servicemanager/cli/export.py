@@ -84,17 +84,20 @@ def _nothing(reason: str, *, json_output: bool) -> None:
 
 def _say_notices(service: Service) -> None:
     for notice in service.notices:
+        if notice.startswith("aws.topicArn"):
+            continue  # an export notifies nobody
         sys.stderr.write(f"note: {one_line(notice)}\n")
     if service.embedded:
         sys.stderr.write("note: nothing is configured: the embedded database and archive folder are used.\n")
 
 
 def _run(service: Service, job: ExportJob, *, json_output: bool) -> None:
+    from servicemanager.cli.process import give_up
     from servicemanager.cli.progress import shown_progress
     from servicemanager.jobs.runner import Runner
 
     with stopped_by_signals() as stop, shown_progress() as progress:
-        result = Runner(job.database, service.settings.cluster.lease, progress, stop).run(job)
+        result = Runner(job.database, service.settings.cluster.lease, progress, stop, give_up).run(job)
     if json_output:
         print_json({"counts": result.counts, "problems": result.problems, "notices": result.notices})
     else:

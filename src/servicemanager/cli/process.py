@@ -7,6 +7,8 @@ import os
 import sys
 from contextlib import suppress
 
+from servicemanager.errors import DatabaseUnreachable
+
 _M_ARENA_MAX = -8  # from glibc's malloc.h
 
 
@@ -29,6 +31,13 @@ def part_from_native_stderr() -> None:
     os.dup2(nowhere, 2)
     os.close(nowhere)
     sys.stderr = os.fdopen(own, "w", encoding=sys.stderr.encoding, errors="backslashreplace", buffering=1)
+
+
+def give_up(sentence: str) -> None:
+    """End at once: the main thread waits in a native call that nothing else can end. What it held can't commit."""
+    sys.stderr.write(f"servicemanager: {sentence} The run is given up; the next one goes on from here.\n")
+    sys.stderr.flush()
+    os._exit(DatabaseUnreachable.exit_status)
 
 
 def share_one_arena() -> None:

@@ -46,6 +46,8 @@ def _command(  # noqa: PLR0913, PLR0917 -- one parameter for each option
     from servicemanager.cli import logs, process
     from servicemanager.service import Service
 
+    if last < first:
+        raise ConfigurationError(f"--to {last:%Y-%m-%d} lies before --from {first:%Y-%m-%d}.")
     service = Service.configure()
     logs.configure(service.settings.log.format)
     process.settle()
@@ -80,11 +82,12 @@ def _print_plan(job: RestoreJob, *, json_output: bool) -> None:
 
 def _run(service: Service, job: RestoreJob, *, json_output: bool) -> None:
     from servicemanager.cli.export import stopped_by_signals
+    from servicemanager.cli.process import give_up
     from servicemanager.cli.progress import shown_progress
     from servicemanager.jobs.runner import Runner
 
     with stopped_by_signals() as stop, shown_progress() as progress:
-        result = Runner(job.database, service.settings.cluster.lease, progress, stop).run(job)
+        result = Runner(job.database, service.settings.cluster.lease, progress, stop, give_up).run(job)
     if json_output:
         print_json({"counts": result.counts, "problems": result.problems})
     else:

@@ -46,6 +46,8 @@ def _command(
     service = Service.configure(needs_database=not bucket_only)
     logs.configure(service.settings.log.format)
     process.settle()
+    if first and last and last < first:
+        raise ConfigurationError(f"--to {last:%Y-%m-%d} lies before --from {first:%Y-%m-%d}.")
     days = Days(first.date() if first else None, last.date() if last else None)
     summary = Summary.of(verify(service, days, bucket_only=bucket_only))
     if json_output:
@@ -108,7 +110,7 @@ def print_summary(summary: Summary) -> None:
         rows = [(finding.verdict.value, finding.url, finding.detail) for finding in summary.findings]
         print_table(("verdict", "object", "why"), rows)
     if not summary.verdicts:
-        sys.stdout.write("The archive holds no objects.\n")
+        sys.stdout.write("The archive holds no objects of these days.\n")
         return
     said = ", ".join(f"{number:,} {verdict}" for verdict, number in sorted(summary.verdicts.items()))
     sys.stdout.write(

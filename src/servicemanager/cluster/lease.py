@@ -90,9 +90,9 @@ def acquire(
         with database.transaction() as tx:
             term = _take(tx, database.now(tx), name, holder, duration)
     except DatabaseBusy as error:
-        raise LeaseHeld(f"A transaction of the last holder of {name} is still open: try again in a moment.") from error
-    except sa.exc.IntegrityError as error:
-        raise LeaseHeld(f"Another instance has just taken {name}: try again later.") from error
+        raise LeaseHeld(
+            f"Another instance is just taking {name}, or its last holder's transaction is still open: try again."
+        ) from error
     return Lease(database, name, holder, term, duration, sent + duration.total_seconds(), clock)
 
 
@@ -120,19 +120,36 @@ def _who(name: str, holder: str, taken_at: datetime, left: timedelta) -> str:
 
 
 @contextmanager
-def kept(held: Lease) -> Iterator[Lease]:
-    """Renew `held` in the background, and give it back at the end."""
+def kept(held: Lease, on_hang: Callable[[str], None] | None = None) -> Iterator[Lease]:
+    """Renew `held` in the background, and give it back at the end.
+
+    `on_hang` is told when the lease has been lost for as long as it lasts and the work still has not noticed: it
+    waits for an answer that never comes, as when a cable was pulled.
+    """
     done = threading.Event()
-    thread = threading.Thread(target=_renew_until, args=(held, done), name=f"renew {held.name}", daemon=True)
-    thread.start()
+    threads = [threading.Thread(target=_renew_until, args=(held, done), name=f"renew {held.name}", daemon=True)]
+    if on_hang:
+        threads.append(threading.Thread(target=_watch, args=(held, done, on_hang), name="watch", daemon=True))
+    for thread in threads:
+        thread.start()
     try:
         yield held
     finally:
         done.set()
-        thread.join()
+        for thread in threads:
+            # Not for ever: a renewal may wait for a server that has fallen silent.
+            thread.join(held.duration.total_seconds())
         # Who can't say goodbye is missed when the lease expires.
         with suppress(ServiceManagerError):
             held.release()
+
+
+def _watch(held: Lease, done: threading.Event, on_hang: Callable[[str], None]) -> None:
+    seconds = held.duration.total_seconds()
+    while not done.wait(seconds / 3):
+        if held.clock() > held.expires_at + seconds:
+            on_hang(f"The lease {held.name} was lost {seconds:.0f} seconds ago, and the database does not answer.")
+            return
 
 
 def _renew_until(held: Lease, done: threading.Event) -> None:

@@ -40,7 +40,8 @@ def sweep(directory: Path, uuid: str) -> int:
     """
     removed = 0
     with failing_in(directory):
-        leftovers = list(directory.glob(f"{_prefix(uuid)}*.parquet"))
+        found = list(directory.iterdir())
+    leftovers = [path for path in found if path.name.startswith(_prefix(uuid)) and path.suffix == ".parquet"]
     for path in leftovers:
         with suppress(OSError):
             path.unlink()

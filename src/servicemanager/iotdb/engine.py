@@ -31,6 +31,8 @@ class Database:
     place: str
     #: The address that the reader of Arrow batches connects to: with the password, so never shown.
     reader_url: Callable[[], str]
+    #: The account that the server takes us for, as a GRANT names it; empty where there are no accounts.
+    account: Callable[[], str] = str
 
     @contextmanager
     def transaction(self) -> Iterator[sa.Connection]:
@@ -38,13 +40,13 @@ class Database:
 
         Raises DatabaseUnreachable where the answer to COMMIT was lost too: whoever must know reads again.
         """
-        with translating(self.place), self.engine.connect() as connection, connection.begin():
+        with translating(self.place, self.account()), self.engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """A connection in autocommit: each statement sees what is committed, and nothing stays locked."""
-        with translating(self.place), self.engine.connect() as connection:
+        with translating(self.place, self.account()), self.engine.connect() as connection:
             yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
     def now(self, connection: sa.Connection) -> datetime:

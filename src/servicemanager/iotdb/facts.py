@@ -100,7 +100,7 @@ class Facts:
     def read(self, window: Window) -> Generator[pa.Table]:
         """The rows of `window` as tables of READ_SCHEMA, in no order.
 
-        The reader has no back-pressure: what it has read waits in memory, so `window` must be bounded.
+        All of them are in memory at once, so `window` must be bounded.
         """
         query = self._sql.select(self._where(window))
         reader = _READERS[self._database.dialect]

@@ -27,16 +27,10 @@ def read_mysql(database: Database, query: str) -> Iterator[pa.Table]:
     with database.reading() as connection:  # connectorx would try a dead server for half a minute
         connection.execute(sa.text("SELECT 1"))
     try:
-        batches = connectorx.read_sql(
-            database.reader_url(),
-            query,
-            protocol="binary",
-            return_type="arrow_stream",
-            batch_size=_BATCH_ROWS,
-            pre_execution_query=_SESSION,
+        # Not as a stream: that waits for the server with Python's lock held, and no lease would be renewed meanwhile.
+        rows = connectorx.read_sql(
+            database.reader_url(), query, protocol="binary", return_type="arrow", pre_execution_query=_SESSION
         )
-        for batch in batches:
-            yield pa.Table.from_batches([batch])
     except BaseException as error:
         # A connection that dies in mid-stream panics, and a panic is no Exception.
         if type(error).__name__ == "PanicException" or isinstance(error, RuntimeError):
@@ -44,6 +38,8 @@ def read_mysql(database: Database, query: str) -> Iterator[pa.Table]:
                 f"The database at {database.place} broke the connection while rows were read: the next run goes on."
             ) from error
         raise
+    for start in range(0, rows.num_rows, _BATCH_ROWS):
+        yield rows.slice(start, _BATCH_ROWS)
 
 
 def read_sqlite(database: Database, query: str) -> Iterator[pa.Table]:

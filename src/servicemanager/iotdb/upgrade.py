@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from servicemanager.errors import DatabaseRefused
+from servicemanager.errors import DatabaseRefused, RightMissing
 from servicemanager.iotdb import tables
 from servicemanager.iotdb.engine import Database
 
@@ -72,9 +72,22 @@ def upgrade(database: Database) -> int:
             f"The database holds version {applied} of ServiceManager's tables, and this program knows only "
             f"version {len(MIGRATIONS)}: update this instance."
         )
-    for version in range(applied + 1, len(MIGRATIONS) + 1):
-        _apply(database, version)
+    try:
+        for version in range(applied + 1, len(MIGRATIONS) + 1):
+            _apply(database, version)
+    except RightMissing as error:
+        raise RightMissing(
+            f"ServiceManager needs tables of its own at {database.place}, whose names begin with sm_, and may not make "
+            f"or write them. Give it the right with: {' '.join(grants(database))}"
+        ) from error
     return len(MIGRATIONS) - applied
+
+
+def grants(database: Database) -> list[str]:
+    """What our own tables need, one statement each: they need not exist to be named."""
+    schema = database.place.rsplit("/", 1)[-1]
+    rights = "CREATE, SELECT, INSERT, UPDATE, DELETE"
+    return [f"GRANT {rights} ON `{schema}`.`{name}` TO {database.account()};" for name in tables.ours.tables]
 
 
 def _applied(connection: sa.Connection) -> int:
@@ -86,6 +99,7 @@ def _apply(database: Database, version: int) -> None:
     with database.transaction() as connection:
         for statement in (_FIRST, *MIGRATIONS[version - 1]):
             connection.execute(sa.text(statement.format(**words)))
-        row = {"version": version, "applied_at": database.now(connection)}
-        if _applied(connection) < version:
-            connection.execute(tables.migration.insert().values(row))
+        # Another instance may have been at it at the same time.
+        insert = tables.migration.insert().prefix_with("IGNORE", dialect="mysql")
+        insert = insert.prefix_with("OR IGNORE", dialect="sqlite")
+        connection.execute(insert.values(version=version, applied_at=database.now(connection)))

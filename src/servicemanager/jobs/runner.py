@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import uuid4
@@ -24,12 +25,14 @@ class Runner:
     lease: timedelta
     progress: Progress
     stop: threading.Event
+    #: Told when the run waits for an answer that never comes, and its lease is long gone.
+    on_hang: Callable[[str], None] | None = None
 
     def run(self, job: Job) -> JobResult:
         """Raises LeaseHeld when another run is at work, and whatever the job raises, after recording it."""
         history = History(self.database)
         held = acquire(self.database, job.lease_name, instance_name(), self.lease)
-        with kept(held):
+        with kept(held, self.on_hang):
             run_id = history.begin(job.name, held)
             try:
                 result = job.run(JobContext(held, self.progress, self.stop))
