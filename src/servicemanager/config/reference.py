@@ -27,9 +27,9 @@ values in force and where each came from.
 - `true`, `yes`, `on` and `1` mean true, `false`, `no`, `off` and `0` mean false, in quotes or not.
 - All mistakes are reported at once, each with its place, before anything starts (exit status 2). Two
   names of one setting that contradict each other are a mistake.
-- With nothing configured at all (no file, no variable that begins with `MYSQL_` or
-  `EXPORT_`, none of the `AWS_` ones below, no `MIRROR`), an embedded database and an archive folder below `./servicemanager-data/`
-  are used.
+- With nothing configured at all (no file, no variable that begins with `MYSQL_` or `EXPORT_`, none of
+  the `AWS_` ones below, no `MIRROR`), an embedded database and an archive folder below
+  `./servicemanager-data/` are used.
 """
 HEAD = "| Key | Variable | Default | Accepted | Meaning |\n|---|---|---|---|---|\n"
 
