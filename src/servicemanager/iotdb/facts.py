@@ -19,12 +19,13 @@ from servicemanager.iotdb.engine import Database
 from servicemanager.iotdb.fingerprint import COLUMNS, EMPTY, INTEGERS, STORED, STRINGS, Fingerprint
 from servicemanager.iotdb.reader import read_mysql, read_sqlite
 from servicemanager.iotdb.shape import Shape, describe
-from servicemanager.iotdb.spelling import EARLIEST_TIMESTAMP, MySqlSpelling, SqliteSpelling, Statements
+from servicemanager.iotdb.spelling import EARLIEST_TIMESTAMP, MySqlSpelling, SqliteSpelling, Statements, literal
 from servicemanager.iotdb.stored import StoredTime, UtcTime, WallTime, snap, stored_micros
 from servicemanager.iotdb.window import Calendar, Window
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 -- stored values have no zone
-_EVER = datetime(1, 1, 1)  # noqa: DTZ001
+#: The first day that servers call a date, and that has neighbours in every calendar.
+_EVER = datetime(1000, 1, 1)  # noqa: DTZ001
 
 #: What `Facts.read` yields: the columns as they are, and the time as stored.
 READ_SCHEMA = pa.schema(
@@ -74,8 +75,8 @@ class Facts:
         return buckets
 
     def count_dateless(self) -> int:
-        """Rows whose creationDate is NULL or no point in time: no window holds them."""
-        return self._count(f"({self._sql.spelling.seconds}) IS NULL")
+        """Rows whose creationDate is NULL, no point in time, or before the year 1000: no window holds them."""
+        return self._count(f"({self._sql.spelling.seconds}) IS NULL OR creationDate < {literal(_EVER)}")
 
     def count_all(self) -> int:
         return self._count("1 = 1")

@@ -7,6 +7,7 @@ import zlib
 from pathlib import Path
 
 import sqlalchemy as sa
+import stamina
 
 from servicemanager.iotdb import tables
 from servicemanager.iotdb.engine import Database
@@ -44,7 +45,10 @@ def _make_folder(path: Path) -> None:
 def _prepare(connection: sqlite3.Connection, _record: object) -> None:
     # Transactions begin in `_begin`, not where the driver guesses.
     connection.isolation_level = None
-    connection.execute("PRAGMA journal_mode=WAL")
+    # SQLite itself does not wait where two open a new file at once and both switch its mode.
+    for attempt in stamina.retry_context(on=sqlite3.OperationalError, timeout=_BUSY_SECONDS, wait_max=0.1):
+        with attempt:
+            connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.create_function("crc32", 1, _crc32, deterministic=True)
 
