@@ -115,10 +115,9 @@ def test_another_windows_object_under_a_name_stops_that_window_and_no_other(site
     forget_objects(site)
     remove(site, s3_server, first)
     put(site, s3_server, first, site.store.read(second))
-    ran = site.export()
-    assert ran.status == 1
-    assert f"{site.store.url}{first} holds other rows than its name says" in ran.sentence
-    assert "move it away, then run the export again" in ran.sentence
+    (problem,) = run(make_job(site.iotdb, site.store, site.staging)).problems
+    assert f"{site.store.url}{first} holds other rows than its name says" in problem
+    assert "move it away, then run the export again" in problem
     assert site.iotdb.rows() == Counter(ROWS[60:])
     remove(site, s3_server, first)
     site.finish(ROWS)
@@ -129,10 +128,9 @@ def test_another_databases_object_under_a_name_stops_that_window_and_no_other(si
     site.iotdb.execute("UPDATE sm_meta SET value='another' WHERE name='database_uuid'")
     forget_objects(site)
     remove(site, s3_server, "facts/_servicemanager.json")
-    ran = site.export()
-    assert ran.status == 1
-    assert len(ran.sentences) == 3
-    assert all("(database " in sentence and "move it away" in sentence for sentence in ran.sentences)
+    problems = run(make_job(site.iotdb, site.store, site.staging)).problems
+    assert len(problems) == 3
+    assert all("(database " in problem and "move it away" in problem for problem in problems)
     assert site.iotdb.rows() == Counter(ROWS)
 
 

@@ -25,7 +25,6 @@ ROWS = old_rows(each=100, days=4)
 #: Statements between which a run does all its work.
 STEPS = [
     b"INSERT INTO sm_lease",
-    b"INSERT INTO sm_archive (",
     b"SELECT channel,year,month",
     b"INSERT INTO sm_archive_object",
     b"DELETE FROM Facts WHERE creationDate",
@@ -89,7 +88,7 @@ def signalled(site: Site, proxy: TcpProxy, word: bytes, number: int, *, passed: 
 STOPPED = "servicemanager: The run was asked to stop: what was begun is finished, and the next run goes on from here."
 
 
-@pytest.mark.parametrize(("step", "number"), [*((step, signal.SIGTERM) for step in STEPS), (STEPS[2], signal.SIGINT)])
+@pytest.mark.parametrize(("step", "number"), [*((step, signal.SIGTERM) for step in STEPS), (STEPS[1], signal.SIGINT)])
 def test_a_signal_ends_a_run_at_the_next_safe_place(site, proxy, step: bytes, number: int):
     ran = signalled(site, proxy, step, number)
     assert (ran.status, ran.sentences) == (1, [STOPPED])
@@ -97,7 +96,7 @@ def test_a_signal_ends_a_run_at_the_next_safe_place(site, proxy, step: bytes, nu
     site.finish(ROWS)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_signal_at_any_moment_ends_a_run_and_the_next_one_completes(site, proxy, seed: int):
     moment = random.Random(seed).randrange(20, 90)  # noqa: S311 -- of the hundred messages that a run sends
     ran = signalled(site, proxy, b"", signal.SIGTERM, passed=moment)

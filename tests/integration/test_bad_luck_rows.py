@@ -205,6 +205,24 @@ def test_a_date_long_ago_is_archived_like_any_other(table, export, archive, kind
     check_all_archived(iotdb, archive, rows, export(iotdb))
 
 
+def test_an_operator_sees_in_plan_and_result_which_rows_stay_and_why(site):
+    site.iotdb.insert(PLAIN)
+    for moment in ("0000-00-00 00:00:00", "0000-00-00 00:00:00", "2037-12-31 23:59:59"):
+        raw_insert(site.iotdb, stray(moment))
+    plan = site.export("--dry-run", "--json")
+    assert plan.status == 0
+    held = {(held["what"], held["rows"], held["reason"]) for held in plan.document["held"]}
+    assert held == {("rows without a date", 2, Hold.DATELESS), ("rows from the future", 1, Hold.FUTURE)}
+    ran = site.export()
+    assert ran.status == 1
+    assert ran.sentences == [
+        f"problem: rows without a date: 2 rows stay: {Hold.DATELESS}.",
+        f"problem: rows from the future: 1 rows stay: {Hold.FUTURE}.",
+    ]
+    assert archived_rows(site.store) == Counter(PLAIN)
+    assert site.iotdb.rows().total() == 3
+
+
 @pytest.mark.parametrize("moment", ["0001-01-02 12:00:00", "0001-01-01 00:00:00", "0000-11-20 00:00:00"])
 def test_a_date_before_the_servers_range_stops_no_other_row(table, export, archive, moment):
     """DATETIME begins at the year 1000, and its server takes earlier ones all the same."""

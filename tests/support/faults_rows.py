@@ -15,7 +15,7 @@ def readings(place: Place, days_ago: int) -> list[Row]:
     return once * 2
 
 
-def late(place: Place, days_ago: int, number: int = 0) -> Row:
+def late(place: Place, days_ago: int, hour: int = 5, number: int = 0) -> Row:
     """A reading that nobody has seen before, among the day's rows."""
-    arrival = place.midnight(days_ago) + timedelta(hours=number % 10, seconds=number)
+    arrival = place.midnight(days_ago) + timedelta(hours=hour, seconds=number % 3600)
     return reading(arrival, device="a late board", data=number)
