@@ -14,7 +14,7 @@ import pytest
 
 from servicemanager.errors import DatabaseBusy
 from support.faults import Step, Steps
-from support.faults_export import Export
+from support.faults_export import Export, Failure
 from support.faults_rows import late, readings
 from support.faults_world import World
 from support.iotdb import Row
@@ -83,3 +83,21 @@ def test_rows_that_arrive_all_the_time_are_archived_once(world, stride):
     world.finish()
     world.assert_done()
     assert gateway.inserted > 100 // stride
+
+
+@pytest.mark.parametrize("empty_world", ["sqlite, folder"], indirect=True)
+def test_rows_that_arrive_after_a_run_broke_off_are_archived_once(world, thinned, subtests):
+    """Its last object may be there already, and hold other rows than the next run finds."""
+    steps = world.steps()
+    world.expected_objects = None
+    for step in thinned(steps, 48):
+        with subtests.test(broken=str(step)):
+            world.begin()
+            assert isinstance(Export(world.place, Steps({step.number}, _break)).attempt(), Failure)
+            world.insert(arrivals(world, step.number))
+            world.finish()
+            world.assert_done()
+
+
+def _break(_: Step) -> None:
+    raise KeyboardInterrupt

@@ -16,7 +16,7 @@ from support.sites import Site, old_rows
 from support.tcpproxy import Deed, TcpProxy, cut, cut_answer_after, lose_answer, pull_the_cable, tcp_proxy_before
 
 #: Enough for a window's answer to come in several pieces.
-ROWS = old_rows(each=1000)
+ROWS = old_rows(each=300)
 
 READING = b"SELECT channel,year,month"
 LOCKING = b" FOR UPDATE"
@@ -51,7 +51,7 @@ def run_through(proxy: TcpProxy, site: Site) -> None:
 
 
 def test_a_connection_cut_while_rows_are_read_ends_the_run_in_a_sentence(site, proxy):
-    proxy.trap(READING, cut_answer_after(30_000))
+    proxy.trap(READING, cut_answer_after(10_000))
     ran = site.export(MYSQL_PORT=proxy.port)
     assert proxy.sprung == 1
     assert ran.status == 4

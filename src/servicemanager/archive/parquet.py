@@ -7,9 +7,10 @@ metadata), so that the archive can be audited without the database.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
@@ -108,6 +109,31 @@ def parse_key(key: str) -> Name | None:
         return None
 
 
+class _Hashed:
+    """A file that knows the SHA-256 of what was written to it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._hash = hashlib.sha256()
+        self.closed = False
+
+    def write(self, data: bytes) -> int:
+        self._hash.update(data)
+        return self._file.write(data)
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def close(self) -> None:
+        self.closed = True
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def hexdigest(self) -> str:
+        return self._hash.hexdigest()
+
+
 class Writer:
     """Writes one object, whole only after `close`; holds at most GROUP_ROWS rows."""
 
@@ -116,8 +142,9 @@ class Writer:
         self._waiting: list[pa.Table] = []
         self._rows = 0
         self.stored: list[np.ndarray] = []
+        self._sink = _Hashed(sink)
         self._writer = pq.ParquetWriter(
-            sink, _schema(time), compression="zstd", compression_level=3, write_page_checksum=True
+            self._sink, _schema(time), compression="zstd", compression_level=3, write_page_checksum=True
         )
 
     def append(self, rows: pa.Table) -> None:
@@ -132,6 +159,11 @@ class Writer:
         self._flush()
         self._writer.add_key_value_metadata(label.to_metadata())
         self._writer.close()
+
+    @property
+    def sha256(self) -> str:
+        """Of all bytes written; whole after `close`."""
+        return self._sink.hexdigest()
 
     def __enter__(self) -> Self:
         return self
@@ -162,6 +194,17 @@ class Content:
         local = "creationDate_local" in self.table.column_names
         stored = self.table.column("creationDate_local" if local else "creationDate")
         return self.table.select(COLUMNS).append_column(STORED, stored.cast(pa.int64()))
+
+
+def iter_rows(body: bytes, name: str) -> Iterator[pa.Table]:
+    """The rows of an object, a row group at a time, as `Content.rows`. Raises ArchiveDamaged."""
+    try:
+        file = pq.ParquetFile(pa.BufferReader(body), page_checksum_verification=True)
+        label = Label.from_metadata({LABEL: (file.metadata.metadata or {})[LABEL.encode()].decode()})
+        for group in range(file.num_row_groups):
+            yield Content(label, file.read_row_group(group).cast(_schema_of(file))).rows
+    except (pa.ArrowException, ValueError, KeyError, OSError) as error:
+        raise ArchiveDamaged(f"{name} can't be read as an object of this archive: {error}.") from error
 
 
 def read_object(body: bytes, name: str) -> Content:

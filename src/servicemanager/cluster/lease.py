@@ -120,7 +120,9 @@ def _who(name: str, holder: str, taken_at: datetime, left: timedelta) -> str:
 
 
 @contextmanager
-def kept(held: Lease, on_hang: Callable[[str], None] | None = None) -> Iterator[Lease]:
+def kept(
+    held: Lease, on_hang: Callable[[str], None] | None = None, stop: threading.Event | None = None
+) -> Iterator[Lease]:
     """Renew `held` in the background, and give it back at the end.
 
     `on_hang` is told when the lease has been lost for as long as it lasts and the work still has not noticed: it
@@ -129,7 +131,7 @@ def kept(held: Lease, on_hang: Callable[[str], None] | None = None) -> Iterator[
     done = threading.Event()
     threads = [threading.Thread(target=_renew_until, args=(held, done), name=f"renew {held.name}", daemon=True)]
     if on_hang:
-        threads.append(threading.Thread(target=_watch, args=(held, done, on_hang), name="watch", daemon=True))
+        threads.append(threading.Thread(target=_watch, args=(held, done, on_hang, stop), name="watch", daemon=True))
     for thread in threads:
         thread.start()
     try:
@@ -144,9 +146,14 @@ def kept(held: Lease, on_hang: Callable[[str], None] | None = None) -> Iterator[
             held.release()
 
 
-def _watch(held: Lease, done: threading.Event, on_hang: Callable[[str], None]) -> None:
+def _watch(held: Lease, done: threading.Event, on_hang: Callable[[str], None], stop: threading.Event | None) -> None:
     seconds = held.duration.total_seconds()
+    asked = 0
     while not done.wait(seconds / 3):
+        asked += bool(stop and stop.is_set())
+        if asked > 3:  # noqa: PLR2004 -- thirds of the lease
+            on_hang("The run was asked to stop, and the database does not answer.")
+            return
         if held.clock() > held.expires_at + seconds:
             on_hang(f"The lease {held.name} was lost {seconds:.0f} seconds ago, and the database does not answer.")
             return

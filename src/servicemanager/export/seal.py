@@ -17,10 +17,12 @@ import numpy as np
 import pyarrow as pa
 
 from servicemanager.archive.journal import Part
-from servicemanager.archive.parquet import MAX_BYTES, Label, Writer, read_object
+from servicemanager.archive.parquet import MAX_BYTES, Label, Writer, iter_rows, read_object
+from servicemanager.archive.proof import sha256
 from servicemanager.errors import ArchiveDamaged, ArchiveRefused, ServiceManagerError, StagingFailed
 from servicemanager.export.staging import failing_in, staged_file
 from servicemanager.export.tools import Tools
+from servicemanager.iotdb.facts import READ_SCHEMA
 from servicemanager.iotdb.fingerprint import MICRO, STORED, Fingerprint, fingerprint_slices, total
 from servicemanager.iotdb.window import Window
 
@@ -126,6 +128,8 @@ def _finish(tools: Tools, file: BinaryIO, writer: Writer, label: Label) -> bytes
         file.flush()
         file.seek(0)
         body = file.read()
+    if sha256(body) != writer.sha256:
+        raise StagingFailed("The disk gave back other bytes than were written: check it; nothing was put or deleted.")
     if len(body) > MAX_BYTES:
         raise ArchiveRefused(
             f"The rows of {label.window} make an object of {len(body)} bytes, more than one conditional put may carry."
@@ -155,7 +159,8 @@ def _parts(tools: Tools, label: Label, slices: Sequence[Window], body: bytes) ->
 
 def _read_back(body: bytes, cuts: Sequence[int]) -> list[Fingerprint]:
     try:
-        return fingerprint_slices(read_object(body, "The staged file").rows, cuts)
+        found = [fingerprint_slices(rows, cuts) for rows in iter_rows(body, "The staged file")]
+        return [total(each) for each in zip(*found, strict=True)] or fingerprint_slices(READ_SCHEMA.empty_table(), cuts)
     except ArchiveDamaged as error:
         raise StagingFailed(f"{error} The disk gave back other bytes than were written.") from error
 

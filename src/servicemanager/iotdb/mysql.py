@@ -16,7 +16,7 @@ import pymysql
 import sqlalchemy as sa
 from pymysql.cursors import DictCursor
 
-from servicemanager.errors import DatabaseRefused, DatabaseUnreachable, ServiceManagerError
+from servicemanager.errors import ConfigurationError, DatabaseRefused, DatabaseUnreachable, ServiceManagerError
 from servicemanager.iotdb.engine import Database
 from servicemanager.iotdb.failures import translate, translating
 
@@ -26,6 +26,7 @@ _ANSWER_SECONDS = 3600
 _SQL_MODE = "STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION,NO_BACKSLASH_ESCAPES"
 _NO_SUCH_STATEMENT = 1064
 _NO_RIGHT = 1227
+_NO_TLS = 2026
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,19 @@ def _connect(login: Login, name: str, port: int) -> pymysql.Connection[Any]:
 
 
 def _unreachable(error: Exception, place: str) -> ServiceManagerError:
+    if (
+        isinstance(error, ssl.SSLError)
+        or "CERTIFICATE_VERIFY_FAILED" in str(error)
+        or "certificate verify" in str(error)
+    ):
+        return DatabaseUnreachable(
+            f"The TLS certificate of the database at {place} is not trusted ({error}): name its authority in "
+            "MYSQL_SSLCA."
+        )
+    if isinstance(error, pymysql.Error) and error.args[0] == _NO_TLS:
+        return DatabaseUnreachable(
+            f"The database at {place} offers no TLS: enable it there, or set MYSQL_SSLMODE to disabled."
+        )
     if isinstance(error, pymysql.Error):
         return translate(error, place)
     return DatabaseUnreachable(f"The database at {place} can't be reached ({error}): check MYSQL_HOST.")
@@ -161,7 +175,12 @@ def _unreachable(error: Exception, place: str) -> ServiceManagerError:
 def _tls(login: Login) -> dict[str, Any]:
     if login.ssl_mode == "disabled":
         return {"ssl_disabled": True}
-    context = ssl.create_default_context(cafile=str(login.ssl_ca) if login.ssl_ca else None)
+    try:
+        context = ssl.create_default_context(cafile=str(login.ssl_ca) if login.ssl_ca else None)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The file of authorities {login.ssl_ca} (MYSQL_SSLCA) can't be used: {error}."
+        ) from error
     context.check_hostname = login.ssl_mode == "verify_identity"
     context.verify_mode = ssl.CERT_NONE if login.ssl_mode == "required" else ssl.CERT_REQUIRED
     return {"ssl": context}

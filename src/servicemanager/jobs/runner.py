@@ -32,7 +32,7 @@ class Runner:
         """Raises LeaseHeld when another run is at work, and whatever the job raises, after recording it."""
         history = History(self.database)
         held = acquire(self.database, job.lease_name, instance_name(), self.lease)
-        with kept(held, self.on_hang):
+        with kept(held, self.on_hang, self.stop):
             run_id = history.begin(job.name, held)
             try:
                 result = job.run(JobContext(held, self.progress, self.stop))
