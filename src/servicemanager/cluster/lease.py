@@ -23,6 +23,9 @@ from servicemanager.errors import DatabaseBusy, LeaseHeld, LeaseLost, ServiceMan
 from servicemanager.iotdb.engine import Database
 from servicemanager.iotdb.tables import fence, lease
 
+#: Seconds, about, that a run which was asked to stop may take to reach a safe place.
+_PATIENCE = 6
+
 _log = structlog.get_logger()
 
 
@@ -149,9 +152,9 @@ def kept(
 def _watch(held: Lease, done: threading.Event, on_hang: Callable[[str], None], stop: threading.Event | None) -> None:
     seconds = held.duration.total_seconds()
     asked = 0
-    while not done.wait(seconds / 3):
+    while not done.wait(min(1.0, seconds / 3)):
         asked += bool(stop and stop.is_set())
-        if asked > 3:  # noqa: PLR2004 -- thirds of the lease
+        if asked > _PATIENCE:
             on_hang("The run was asked to stop, and the database does not answer.")
             return
         if held.clock() > held.expires_at + seconds:
