@@ -61,7 +61,7 @@ def arrivals(world: World, number: int) -> list[Row]:
 def test_rows_that_arrive_at_any_step_are_archived_once(world, thinned, subtests):
     steps = world.steps()
     world.expected_objects = None  # how many generations there are depends on the moment
-    for step in thinned(steps, 24):
+    for step in thinned(steps, 10):
         with subtests.test(arriving=str(step)):
             world.begin()
             gateway = Gateway(world, iter([arrivals(world, step.number)]))
@@ -90,7 +90,7 @@ def test_rows_that_arrive_after_a_run_broke_off_are_archived_once(world, thinned
     """Its last object may be there already, and hold other rows than the next run finds."""
     steps = world.steps()
     world.expected_objects = None
-    for step in thinned(steps, 48):
+    for step in thinned(steps, 16):
         with subtests.test(broken=str(step)):
             world.begin()
             assert isinstance(Export(world.place, Steps({step.number}, _break)).attempt(), Failure)

@@ -15,12 +15,12 @@ COMBINATIONS = ["sqlite, folder", "mariadb, folder", "sqlite, s3", "mariadb, s3"
 
 @pytest.mark.parametrize("empty_world", COMBINATIONS, indirect=True)
 def test_an_export_that_is_killed_at_any_step_is_finished_by_the_next_one(old_world, workers, thinned, subtests):
-    _kill_at_each_step(old_world, workers, lambda steps: thinned(steps, 20), subtests)
+    _kill_at_each_step(old_world, workers, lambda steps: thinned(steps, 16), subtests)
 
 
 @pytest.mark.parametrize("empty_world", COMBINATIONS, indirect=True)
 def test_a_first_export_ever_that_is_killed_at_any_step_is_finished_too(new_world, workers, thinned, subtests):
-    _kill_at_each_step(new_world, workers, lambda steps: thinned(steps, 10), subtests)
+    _kill_at_each_step(new_world, workers, lambda steps: thinned(steps, 8), subtests)
 
 
 def _kill_at_each_step(world, workers, choose, subtests):
@@ -41,7 +41,7 @@ def _kill_at_each_step(world, workers, choose, subtests):
 @pytest.mark.parametrize("empty_world", COMBINATIONS, indirect=True)
 def test_a_second_export_that_is_killed_too_is_finished_by_the_third(old_world, workers, thinned, subtests):
     steps = old_world.steps()
-    for step in thinned(steps, 6):
+    for step in thinned(steps, 5):
         second = step.number * 37 % len(steps)
         with subtests.test(killed=str(step), and_then=second):
             old_world.begin()

@@ -48,7 +48,7 @@ def test_nothing_of_a_run_commits_after_another_one_took_over(world, thinned, su
     ends: Counter = Counter()
     steps = world.steps()
     acquired = next(step.number for step in steps if step.port == "commit" and step.done)
-    for step in thinned(steps, 14):
+    for step in thinned(steps, 12):
         with subtests.test(frozen=str(step)):
             world.begin()
             takeover = Takeover(world)
@@ -61,7 +61,8 @@ def test_nothing_of_a_run_commits_after_another_one_took_over(world, thinned, su
                 ends[_kind(outcome)] += 1
     # A run that finds all its work done by the other one comes to its end without a word.
     assert all(issubclass(end, JobResult | ServiceManagerError) for end in ends), ends
-    assert ends[LeaseLost] > 5
+    assert sum(ends.values()) > 5
+    assert ends[LeaseLost] > 1
 
 
 @pytest.mark.parametrize("empty_world", ["mariadb, s3", "sqlite, folder"], indirect=True)

@@ -104,13 +104,15 @@ def test_duckdb_reads_the_archive_as_it_is(iotdb, tmp_path, staging):
 def test_a_changed_zone_cuts_nothing_anew(iotdb, store, staging):
     rows = readings_of(3)
     iotdb.insert(rows)
+    zones = [ZoneInfo(name) for name in ("Europe/Berlin", "Asia/Tokyo", "America/Los_Angeles", "Asia/Kathmandu")]
     run(make_job(iotdb, store, staging, purge=False))
-    for zone in ("Europe/Berlin", "Asia/Tokyo", "America/Los_Angeles", "Asia/Kathmandu"):
+    for zone in zones:
         iotdb.insert(rows[50:52])
-        run(make_job(iotdb, store, staging, purge=False, zone=ZoneInfo(zone)))
+        run(make_job(iotdb, store, staging, purge=False, zone=zone))
     everything = rows + rows[50:52] * 4
     assert iotdb.rows() == Counter(everything)
-    run(make_job(iotdb, store, staging, zone=ZoneInfo("Asia/Tokyo")))
+    for zone in zones:  # whose midnights differ: what one of them archived, it alone may call old enough to purge
+        run(make_job(iotdb, store, staging, zone=zone))
     run(make_job(iotdb, store, staging))
     assert iotdb.rows() + archived_rows(store) == Counter(everything)
 

@@ -16,7 +16,6 @@ from datetime import UTC
 from typing import TypeVar
 
 import pyarrow.parquet as pq
-import pymysql
 import sqlalchemy as sa
 
 from servicemanager.archive.folder import FolderStore
@@ -77,7 +76,7 @@ class World:
             self.iotdb.database.close()
             shutil.copy(self.iotdb.path, f"{self.iotdb.path}.kept")
         else:
-            self.on_server(*(f"CREATE TABLE kept_{name} AS SELECT * FROM {name}" for name in _NAMES))
+            self.iotdb.execute(*(f"CREATE TABLE kept_{name} AS SELECT * FROM {name}" for name in _NAMES))
         return self
 
     def begin(self) -> None:
@@ -85,8 +84,7 @@ class World:
         if self.iotdb.path:
             self._restore_file()
         else:
-            self.on_server(*(f"DELETE FROM {name}" for name in _NAMES))
-            self.on_server(*(f"INSERT INTO {name} SELECT * FROM kept_{name}" for name in _NAMES))
+            patiently(self._restore_tables)
         if isinstance(self.store, FolderStore):
             self._restore_folder()
         else:
@@ -110,8 +108,9 @@ class World:
             self.iotdb.path.with_name(self.iotdb.path.name + suffix).unlink(missing_ok=True)
         shutil.copy(f"{self.iotdb.path}.kept", self.iotdb.path)
 
-    def on_server(self, *statements: str) -> list[tuple]:
-        return self.iotdb.server.execute(*statements, database=self.iotdb.login.database)
+    def _restore_tables(self) -> None:
+        for name in _NAMES:
+            self.iotdb.execute(f"DELETE FROM {name}", f"INSERT INTO {name} SELECT * FROM kept_{name}")
 
     def _restore_folder(self) -> None:
         root = self.store._root
@@ -125,6 +124,12 @@ class World:
             self.store._client.delete_objects(Bucket=self.store._bucket, Delete={"Objects": doomed})
 
     # What there is.
+
+    def facts(self) -> Counter:
+        facts = tables.facts.c
+        with self.iotdb.database.reading() as connection:
+            found = connection.execute(sa.select(*(facts[name] for name in COLUMNS), facts.creationDate))
+            return Counter(tuple(row) for row in found)
 
     def objects(self) -> set[str]:
         return {stat.key for stat in self.store.list("")}
@@ -154,19 +159,19 @@ class World:
         with self.iotdb.database.reading() as connection:
             chosen = [table for table in _OURS if table.name != "sm_job_run"]
             found = {table.name: sorted(map(repr, connection.execute(sa.select(table)))) for table in chosen}
-        return {**found, "Facts": sorted(map(repr, self.iotdb.rows().items()))}
+        return {**found, "Facts": sorted(map(repr, self.facts().items()))}
 
     # What must be true.
 
     def assert_nothing_is_lost(self) -> None:
         """At any moment. What is purged, and only that, has left Facts; and all of that is in the archive."""
-        facts, archived = self.iotdb.rows(), self.archived()
+        facts, archived = self.facts(), self.archived()
         assert self.rows - (facts + _total(archived)) == Counter(), "rows are neither in Facts nor in the archive"
         assert facts + self.purged(archived) == self.rows, "the journal does not say what has left Facts"
 
     def assert_done(self) -> None:
         """After a run that came to its end: every old row is in the archive, once, and nowhere else."""
-        facts, archived = self.iotdb.rows(), self.archived()
+        facts, archived = self.facts(), self.archived()
         archive = _total(archived)
         assert self.rows - (facts + archive) == Counter(), "rows are lost"
         assert (facts + archive) - self.rows == Counter(), "rows are doubled"
@@ -198,10 +203,11 @@ class World:
 
     def drop_connections(self) -> None:
         """As the server does with those that stay silent for too long."""
-        query = f"SELECT id FROM information_schema.processlist WHERE db = '{self.iotdb.login.database}'"
-        for (number,) in self.iotdb.server.execute(query):
-            with suppress(pymysql.OperationalError):  # it has just gone by itself
-                self.iotdb.server.execute(f"KILL CONNECTION {number}")
+        query = "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()"
+        with self.iotdb.database.reading() as connection:
+            for (number,) in connection.exec_driver_sql(query).all():
+                with suppress(sa.exc.OperationalError):  # it has just gone by itself
+                    connection.exec_driver_sql(f"KILL CONNECTION {number}")
 
 
 def patiently(attempt: Callable[[], T]) -> T:
