@@ -18,7 +18,7 @@ from support import badproxy
 from support.cli import Ran, Running, until
 from support.exports import archived_rows, make_job
 from support.sites import Site, old_rows
-from support.tcpproxy import TcpProxy, meanwhile, tcp_proxy_before
+from support.tcpproxy import TcpProxy, freeze, meanwhile, tcp_proxy_before
 
 ROWS = old_rows(each=100, days=4)
 
@@ -102,6 +102,27 @@ def test_a_signal_at_any_moment_ends_a_run_and_the_next_one_completes(site, prox
     ran = signalled(site, proxy, b"", signal.SIGTERM, passed=moment)
     assert ran.status in {0, 1, -signal.SIGTERM}
     assert archived_rows(site.store) <= Counter(ROWS) <= site.everything()
+    site.finish(ROWS)
+
+
+def test_a_signal_ends_a_run_that_waits_for_a_silent_server(site, proxy):
+    proxy.trap(b"SELECT channel,year,month", freeze)
+    running = site.start(MYSQL_PORT=proxy.port)
+    until(lambda: proxy.sprung)
+    running.process.send_signal(signal.SIGTERM)
+    assert running.wait(patience=12).status == 4
+    site.check_untouched(ROWS)
+    site.finish(ROWS)
+
+
+def test_a_second_signal_ends_a_run_at_once(site, proxy):
+    proxy.trap(b"SELECT channel,year,month", freeze)
+    running = site.start(MYSQL_PORT=proxy.port)
+    until(lambda: proxy.sprung)
+    running.process.send_signal(signal.SIGINT)
+    running.process.send_signal(signal.SIGTERM)
+    assert running.wait(patience=4).status in {128 + signal.SIGINT, 128 + signal.SIGTERM}
+    site.check_untouched(ROWS)
     site.finish(ROWS)
 
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -94,6 +90,7 @@ def _say_notices(service: Service) -> None:
 def _run(service: Service, job: ExportJob, *, json_output: bool) -> None:
     from servicemanager.cli.process import give_up
     from servicemanager.cli.progress import shown_progress
+    from servicemanager.cli.signals import stopped_by_signals
     from servicemanager.jobs.runner import Runner
 
     with stopped_by_signals() as stop, shown_progress() as progress:
@@ -104,23 +101,6 @@ def _run(service: Service, job: ExportJob, *, json_output: bool) -> None:
         print_result(result)
     if result.problems:
         raise typer.Exit(1)
-
-
-@contextmanager
-def stopped_by_signals() -> Iterator[threading.Event]:
-    """An event that SIGTERM or SIGINT sets; the second one ends the process as usual."""
-    stop = threading.Event()
-
-    def ask(number: int, _frame: object) -> None:
-        stop.set()
-        signal.signal(number, signal.SIG_DFL)
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 _WORDS = {

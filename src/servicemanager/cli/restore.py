@@ -81,9 +81,9 @@ def _print_plan(job: RestoreJob, *, json_output: bool) -> None:
 
 
 def _run(service: Service, job: RestoreJob, *, json_output: bool) -> None:
-    from servicemanager.cli.export import stopped_by_signals
     from servicemanager.cli.process import give_up
     from servicemanager.cli.progress import shown_progress
+    from servicemanager.cli.signals import stopped_by_signals
     from servicemanager.jobs.runner import Runner
 
     with stopped_by_signals() as stop, shown_progress() as progress:
