@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pytest
 
-from servicemanager.iotdb.fingerprint import COLUMNS, STORED, fingerprint_slices, total
+from servicemanager.iotdb.columns import COLUMNS, STORED
+from servicemanager.iotdb.fingerprint import EMPTY, fingerprint_slices, total
 from servicemanager.iotdb.window import Calendar, Window
 from support.iotdb import MIDNIGHT, Iotdb, reading
 
@@ -38,7 +39,7 @@ def window_of(facts, start: datetime, end: datetime) -> Window:
 
 
 def read(facts, window) -> pa.Table:
-    return pa.concat_tables(list(facts.read(window)))
+    return facts.read(window)
 
 
 def test_every_row_of_a_window_is_read_as_it_is(iotdb, facts):
@@ -55,14 +56,16 @@ def test_a_window_holds_its_first_instant_and_not_its_last(facts):
 
 def test_database_and_decoded_rows_have_the_same_fingerprints(iotdb, facts):
     window = window_of(facts, MIDNIGHT, MIDNIGHT + 24 * HOUR)
-    cuts = [window_of(facts, MIDNIGHT + h * HOUR, MIDNIGHT + 9 * HOUR).start_at for h in (2, 3)]
+    windows = [window_of(facts, MIDNIGHT + a * HOUR, MIDNIGHT + b * HOUR) for a, b in ((0, 2), (2, 3), (3, 24))]
     with iotdb.database.reading() as connection:
-        sliced = facts.fingerprints(connection, window, cuts)
-        whole = facts.fingerprints(connection, window)
+        sliced = facts.fingerprints(connection, windows)
+        whole = facts.fingerprints(connection, [window])
+        parted = facts.fingerprints(connection, windows[::2])
     micros = [int((MIDNIGHT - datetime(1970, 1, 1)) / timedelta(microseconds=1)) + h * 3_600_000_000 for h in (2, 3)]
     assert sliced == fingerprint_slices(read(facts, window), micros)
     assert [f.rows for f in sliced] == [3, 4, 5]
     assert whole == [total(sliced)]
+    assert parted == sliced[::2]
 
 
 def test_rows_are_counted_by_buckets(facts):
@@ -76,7 +79,7 @@ def test_rows_are_counted_by_buckets(facts):
 def test_only_the_rows_of_the_window_are_deleted(iotdb, facts):
     window = window_of(facts, MIDNIGHT + HOUR, MIDNIGHT + 3 * HOUR)
     with iotdb.database.transaction() as connection:
-        (before,) = facts.fingerprints(connection, window, lock=True)
+        (before,) = facts.fingerprints(connection, [window], lock=True)
         assert facts.delete(connection, window) == before.rows == 7
     assert iotdb.rows() == Counter(ODD[-5:])
 
@@ -90,9 +93,10 @@ def test_a_rolled_back_delete_deletes_nothing(iotdb, facts):
 
 def test_an_empty_window_is_empty_everywhere(iotdb, facts):
     window = Calendar(ZONE).day(datetime(2020, 2, 29, tzinfo=UTC).date())
-    assert list(facts.read(window)) == []
+    assert read(facts, window).num_rows == 0
+    halves = [Window(window.start_at, window.start_at + HOUR), Window(window.start_at + HOUR, window.end_at)]
     with iotdb.database.reading() as connection:
-        assert [f.rows for f in facts.fingerprints(connection, window, [window.start_at + HOUR])] == [0, 0]
+        assert facts.fingerprints(connection, halves) == [EMPTY, EMPTY]
 
 
 def test_the_future_is_counted_apart(facts):
@@ -115,7 +119,7 @@ def test_null_in_every_nullable_column_is_told_from_zero_and_from_nothing(mysql_
     window = Window(MIDNIGHT.replace(tzinfo=UTC), (MIDNIGHT + HOUR).replace(tzinfo=UTC))
     table = read(facts, window)
     with iotdb.database.reading() as connection:
-        assert facts.fingerprints(connection, window) == fingerprint_slices(table, [])
+        assert facts.fingerprints(connection, [window]) == fingerprint_slices(table, [])
     assert table.num_rows == len(odd)
     assert facts.count_dateless() == 1
     iotdb.database.close()

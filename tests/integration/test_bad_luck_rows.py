@@ -10,7 +10,7 @@ import pytest
 from servicemanager.archive.folder import FolderStore
 from servicemanager.archive.objects import ObjectStore
 from servicemanager.export.plan import Hold
-from servicemanager.iotdb.fingerprint import COLUMNS, INTEGERS
+from servicemanager.iotdb.columns import COLUMNS, INTEGERS
 from servicemanager.iotdb.upgrade import upgrade
 from servicemanager.jobs.job import JobResult
 from support.exports import archived_rows, archived_tables, days_ago, make_job, run

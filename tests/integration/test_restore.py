@@ -10,7 +10,7 @@ from servicemanager.archive.proof import Stores
 from servicemanager.archive.restore import RestoreJob, Source
 from servicemanager.archive.verify import Days
 from servicemanager.errors import ArchiveRefused, DatabaseRefused, Stopped
-from servicemanager.iotdb.fingerprint import COLUMNS
+from servicemanager.iotdb.columns import COLUMNS
 from servicemanager.jobs.job import Silence
 from servicemanager.jobs.runner import Runner
 from support.exports import LEASE, archived_rows, days_ago, make_job, run
@@ -46,6 +46,7 @@ def rows_of(iotdb, table) -> Counter:
     try:
         return iotdb.rows()
     finally:
+        iotdb.database.close()  # SQLite refuses to rename by what another connection remembers of the tables
         iotdb.execute(f"ALTER TABLE Facts RENAME TO {table}", "ALTER TABLE Facts_aside RENAME TO Facts")
 
 

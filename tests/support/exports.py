@@ -18,7 +18,7 @@ from servicemanager.archive.objects import ObjectStore, open_store
 from servicemanager.archive.parquet import FOLDER
 from servicemanager.export.job import ExportJob
 from servicemanager.export.planning import Wishes
-from servicemanager.iotdb.fingerprint import COLUMNS
+from servicemanager.iotdb.columns import COLUMNS
 from servicemanager.jobs.job import JobResult, Silence
 from servicemanager.jobs.runner import Runner
 

@@ -1,7 +1,7 @@
 """Steps: every touch of the outside world that an export makes, numbered, so that something can happen at the n-th.
 
 The ports are the real ones. What is watched are all statements, commits and rollbacks of the database's engine, all
-batches of rows, all calls of the object store (and each fsync of the folder's), all touches of the staging folder.
+readings of rows, all calls of the object store (and each fsync of the folder's), all touches of the staging folder.
 Only the thread that made the `Steps` counts: what the lease's renewal does in the background is no step.
 """
 
@@ -111,17 +111,15 @@ def _in_autocommit(connection: Any) -> bool:
 
 
 class WatchedFacts(Facts):
-    """Each batch of rows is a step: the reader may have a connection of its own."""
+    """Reading is a step, before it and after it: the reader has a connection of its own."""
 
     def __init__(self, facts: Facts, database: Database, steps: Steps) -> None:
         super().__init__(database, facts.shape)
         self._steps = steps
 
     def read(self, window):
-        self._steps.reach("rows", f"the rows of {window}")
-        for table in super().read(window):
-            self._steps.reach("rows", f"a batch of {window}", done=True)
-            yield table
+        with self._steps.around("rows", f"the rows of {window}", changes=True):
+            return super().read(window)
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ class Export:
         facts = WatchedFacts(Facts.open(database, ZONE), database, self.steps)
         wishes = Wishes(ZoneInfo(ZONE), 1, self.purge, before=self.before or self.place.today)
         staging = watched_path(self.place.staging, self.steps)
-        job = ExportJob(database, facts, self._store(), open_store, staging, wishes, slice_rows=SLICE_ROWS)
+        job = ExportJob(database, facts, self._store(), open_store, staging, wishes, slice_rows=SLICE_ROWS, ahead=False)
         return Runner(database, self.lease, Silence(), self.stop).run(job)
 
     def _store(self) -> WatchedStore:

@@ -23,7 +23,7 @@ from servicemanager.archive.marker import KEY as MARKER
 from servicemanager.archive.objects import ObjectStore
 from servicemanager.errors import DatabaseBusy, LeaseHeld
 from servicemanager.iotdb import tables
-from servicemanager.iotdb.fingerprint import COLUMNS
+from servicemanager.iotdb.columns import COLUMNS
 from servicemanager.jobs.job import JobResult
 
 from .faults import Step, Steps

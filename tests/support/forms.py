@@ -11,7 +11,7 @@ from os import getpid
 from pathlib import Path
 
 from servicemanager.iotdb import tables
-from servicemanager.iotdb.fingerprint import COLUMNS, STRINGS
+from servicemanager.iotdb.columns import COLUMNS, STRINGS
 from servicemanager.iotdb.upgrade import upgrade
 
 from .iotdb import Iotdb, facts_ddl, mysql_iotdb, sqlite_iotdb

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from servicemanager.iotdb.columns import COLUMNS
 from servicemanager.iotdb.engine import Database
 from servicemanager.iotdb.facts import Facts
-from servicemanager.iotdb.fingerprint import COLUMNS
 from servicemanager.iotdb.mysql import Login, open_mysql
 from servicemanager.iotdb.sqlite import create_platform, open_sqlite
 from servicemanager.iotdb.upgrade import upgrade

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from servicemanager.iotdb.facts import READ_SCHEMA
-from servicemanager.iotdb.fingerprint import COLUMNS, INTEGERS, STORED, STRINGS
+from servicemanager.iotdb.columns import COLUMNS, INTEGERS, STORED, STRINGS
+from servicemanager.iotdb.reader import READ_SCHEMA
 
 EPOCH = datetime(1970, 1, 1)
 MICROSECOND = timedelta(microseconds=1)

@@ -15,19 +15,9 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from servicemanager.iotdb.fingerprint import (
-    COLUMNS,
-    EMPTY,
-    INTEGERS,
-    STORED,
-    STRINGS,
-    Fingerprint,
-    _bound,
-    fingerprint_rows,
-    fingerprint_slices,
-    row_texts,
-    total,
-)
+from servicemanager.iotdb.columns import COLUMNS, INTEGERS, STORED, STRINGS
+from servicemanager.iotdb.fingerprint import EMPTY, Fingerprint, _bound, fingerprint_rows, fingerprint_slices, total
+from servicemanager.iotdb.row_text import row_texts
 from support.iotdb import MIDNIGHT, reading
 from support.rows import LONG_MAX, LONG_MIN, SECOND_US, contents, micros, moment, tables_of, to_table, values
 
@@ -58,9 +48,10 @@ def slow_seconds(stored) -> int:
 
 def slow_text(row) -> str:
     by_name = dict(zip([*COLUMNS, STORED], [*row[:12], micros(row[12])], strict=True))
-    fields = [by_name[name] for name in (*STRINGS, *INTEGERS, STORED)]
-    texts = [f"{len(field.encode())}:{field}" if isinstance(field, str) else str(field) for field in fields]
-    return ";".join("N" if field is None else text for field, text in zip(fields, texts, strict=True))
+    strings = [by_name[name] for name in STRINGS]
+    lengths = [None if string is None else len(string.encode()) for string in strings]
+    numbers = [*lengths, *(by_name[name] for name in (*INTEGERS, STORED))]
+    return ";".join([string or "" for string in strings] + ["N" if n is None else str(n) for n in numbers])
 
 
 def slow_hash(row) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -24,13 +25,14 @@ from servicemanager.archive.parquet import (
     Content,
     Label,
     Name,
-    Writer,
     day_folder,
     parse_key,
     read_object,
+    write_object,
 )
 from servicemanager.errors import ArchiveDamaged
-from servicemanager.iotdb.fingerprint import COLUMNS, EMPTY, INTEGERS, STRINGS, Fingerprint, fingerprint_rows
+from servicemanager.iotdb.columns import COLUMNS, INTEGERS, STRINGS
+from servicemanager.iotdb.fingerprint import EMPTY, Fingerprint, fingerprint_rows
 from servicemanager.iotdb.stored import UtcTime, WallTime
 from servicemanager.iotdb.window import SECOND, Window
 from support.iotdb import MIDNIGHT, reading
@@ -72,14 +74,11 @@ def some_rows(count: int = 30, start: datetime = MIDNIGHT) -> list[tuple]:
     ]
 
 
-def make_object(rows: list[tuple], time=TIMES["timestamp"], pieces: int = 1) -> tuple[Label, bytes]:
-    """An object that holds `rows`, which are handed to the writer in some pieces."""
+def make_object(rows: list[tuple], time=TIMES["timestamp"]) -> tuple[Label, bytes]:
+    """An object that holds `rows`."""
     table, sink = to_table(rows), io.BytesIO()
     label = Label(DATABASE, WINDOW, date(2026, 11, 20), 0, fingerprint_rows(table))
-    writer = Writer(sink, time)
-    for n in range(pieces):
-        writer.append(to_table(rows[n::pieces]))
-    writer.close(label)
+    assert write_object(sink, table, time, label) == hashlib.sha256(sink.getvalue()).hexdigest()
     return label, sink.getvalue()
 
 
@@ -141,11 +140,9 @@ def test_what_is_no_label_is_refused(text):
 
 
 @pytest.mark.parametrize("time", TIMES.values(), ids=TIMES)
-@given(
-    rows=tables_of(st.datetimes(datetime(1970, 1, 2), datetime(2037, 1, 1)), nullable=True), pieces=st.integers(1, 3)
-)
-def test_rows_come_back_as_they_were(time, rows, pieces):
-    label, body = make_object(rows, time, pieces)
+@given(rows=tables_of(st.datetimes(datetime(1970, 1, 2), datetime(2037, 1, 1)), nullable=True))
+def test_rows_come_back_as_they_were(time, rows):
+    label, body = make_object(rows, time)
     content = read_object(body, "it")
     assert content.label == label
     assert multiset(content.rows) == multiset(to_table(rows))
@@ -154,7 +151,7 @@ def test_rows_come_back_as_they_were(time, rows, pieces):
 
 @pytest.mark.parametrize("time", TIMES.values(), ids=TIMES)
 def test_rows_lie_sorted_by_device_sensor_and_time(time):
-    _, body = make_object(some_rows(), time, pieces=4)
+    _, body = make_object(some_rows(), time)
     found = to_rows(read_object(body, "it").rows)
     device, sensor = COLUMNS.index("device"), COLUMNS.index("sensor")
     assert found == sorted(found, key=lambda row: (row[device], row[sensor], row[12]))

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from servicemanager.archive.journal import Part
 from servicemanager.export.purge import slices_of
 from servicemanager.export.reconcile import multiset_difference
-from servicemanager.iotdb.facts import READ_SCHEMA
 from servicemanager.iotdb.fingerprint import EMPTY, fingerprint_rows, total
+from servicemanager.iotdb.reader import READ_SCHEMA
 from servicemanager.iotdb.window import Window, from_epoch
 from support.iotdb import MIDNIGHT, reading
 from support.rows import contents, moment, multiset, to_rows, to_table

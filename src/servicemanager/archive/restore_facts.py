@@ -56,10 +56,10 @@ class Returning:
         window, promised = parts[0].window, total(part.fingerprint for part in parts)
         with self.database.transaction() as tx:
             self.context.lease.pass_fence(tx)
-            (before,) = self.facts.fingerprints(tx, window, lock=True)
+            (before,) = self.facts.fingerprints(tx, [window], lock=True)
             for table in rows:
                 insert_rows(self.database, tx, self.facts.shape.table, table)
-            (after,) = self.facts.fingerprints(tx, window, lock=True)
+            (after,) = self.facts.fingerprints(tx, [window], lock=True)
             if after != before + promised or self.journal.mark_returned(tx, entry.id, number) != len(parts):
                 raise ArchiveDamaged(f"The rows of {window} could not be brought back exactly: nothing was changed.")
         self.context.progress.advance("restored", promised.rows)

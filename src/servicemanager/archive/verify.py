@@ -1,27 +1,27 @@
 """Verify: read the archive again and hold every object against its own label and the journal.
 
-Works from the bucket alone too; then the marker says whose archive it is. Memory holds one object and
-the journal's list of objects.
+Works from the bucket alone too; then the marker says whose archive it is. Memory holds a few objects, which
+are read and counted ahead, and the journal's list of objects.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
+from functools import partial
 from itertools import groupby
 
-import pyarrow.compute as pc
-
+from servicemanager.archive.inspect import Inspected, inspect, inspect_ahead
 from servicemanager.archive.journal import ArchivedObject, Journal
 from servicemanager.archive.marker import KEY as MARKER_KEY
 from servicemanager.archive.objects import ObjectStore
-from servicemanager.archive.parquet import FOLDER, Content, Label, Name, parse_key, read_object
-from servicemanager.archive.proof import Stores, sha256
+from servicemanager.archive.parquet import FOLDER, Label, Name, parse_key
+from servicemanager.archive.proof import Stores
 from servicemanager.errors import ArchiveDamaged, ObjectCold, ObjectMissing
-from servicemanager.iotdb.fingerprint import fingerprint_rows
 from servicemanager.iotdb.window import Window
 
 
@@ -89,13 +89,14 @@ class Verifier:
         """Findings in the order of the objects' names, then what the journal misses."""
         seen: set[str] = set()
         last: Window | None = None
-        for window, group in groupby(self._listed(), key=lambda item: item[1].window if item[1] else None):
-            members = sorted(group, key=lambda item: item[1].generation if item[1] else 0)
-            seen.update(self.stores.current.url_of(key) for key, _ in members)
-            yield from self._gaps([name for _, name in members if name])
-            for key, name in members:
-                yield self._check(self.stores.current, key, name, last)
-            last = window or last
+        with closing(inspect_ahead(self.stores.current, self._listed())) as inspected:
+            for window, group in groupby(inspected, key=lambda item: item[1].window if item[1] else None):
+                members = sorted(group, key=lambda item: item[1].generation if item[1] else 0)
+                seen.update(self.stores.current.url_of(key) for key, _, _ in members)
+                yield from self._gaps([name for _, name, _ in members if name])
+                for key, name, wait in members:
+                    yield self._check(self.stores.current, key, name, last, wait)
+                last = window or last
         yield from self._elsewhere(seen)
 
     def _listed(self) -> Iterator[tuple[str, Name | None]]:
@@ -116,48 +117,49 @@ class Verifier:
                 key = Label("", names[0].window, names[0].creation_date, generation).key
                 yield Finding(self.stores.current.url_of(key), Verdict.MISSING, "a later generation is there")
 
-    def _check(self, store: ObjectStore, key: str, name: Name | None, last: Window | None) -> Finding:
+    def _check(
+        self, store: ObjectStore, key: str, name: Name | None, last: Window | None, wait: Callable[[], Inspected]
+    ) -> Finding:
         url = store.url_of(key)
         if name is None:
             return Finding(url, Verdict.FOREIGN, "its name is not one that ServiceManager gives")
         try:
-            body = store.read(key)
-            content = read_object(body, url)
+            found = wait()
         except ObjectCold as error:
             return Finding(url, Verdict.COLD, str(error))
         except ObjectMissing:
             return Finding(url, Verdict.MISSING, "it was listed, but is gone")
         except ArchiveDamaged as error:
             return Finding(url, Verdict.DAMAGED, str(error))
-        verdict, detail = self._judge(store, key, content, body)
+        verdict, detail = self._judge(store, key, found)
         if verdict is Verdict.SOUND and last and last.overlaps(name.window):
             verdict, detail = Verdict.DOUBLED, f"its window overlaps {last}"
         known = (self.known or {}).get(url)
         if verdict is Verdict.SOUND and known:
             self.on_sound(known)
-        return Finding(url, verdict, detail, content.table.num_rows, len(body))
+        return Finding(url, verdict, detail, found.fingerprint.rows, found.size)
 
-    def _judge(self, store: ObjectStore, key: str, content: Content, body: bytes) -> tuple[Verdict, str]:
-        label = content.label
+    def _judge(self, store: ObjectStore, key: str, found: Inspected) -> tuple[Verdict, str]:
+        label = found.label
         if label.database != self.database:
             return Verdict.FOREIGN, f"it belongs to another database ({label.database})"
         if label.key != key:
             if store.stat(label.key):
                 return Verdict.DOUBLED, f"it is a copy of {label.key}"
             return Verdict.FOREIGN, f"its own name is {label.key}"
-        if fingerprint_rows(content.rows) != label.fingerprint:
+        if found.fingerprint != label.fingerprint:
             return Verdict.DAMAGED, "its rows are not those that its label promises"
-        if not _inside(content, label.window):
+        if found.first_at < label.window.start_at or found.last_at >= label.window.end_at:
             return Verdict.DAMAGED, "it holds rows that lie outside of its window"
-        return self._against_journal(store.url_of(key), label, body)
+        return self._against_journal(store.url_of(key), found)
 
-    def _against_journal(self, url: str, label: Label, body: bytes) -> tuple[Verdict, str]:
+    def _against_journal(self, url: str, found: Inspected) -> tuple[Verdict, str]:
         if self.known is None:
             return Verdict.SOUND, ""
         known = self.known.get(url)
         if known is None:
             return Verdict.FOREIGN, "the journal does not know it"
-        if (sha256(body), label.fingerprint) != (known.object.sha256, known.object.fingerprint):
+        if (found.sha256, found.fingerprint) != (known.object.sha256, known.object.fingerprint):
             return Verdict.DAMAGED, "it is not the object that the journal knows by this name"
         return Verdict.SOUND, ""
 
@@ -169,7 +171,7 @@ class Verifier:
                 if store.stat(key) is None:
                     yield Finding(url, Verdict.MISSING, "the journal knows it", known.object.fingerprint.rows)
                 else:
-                    yield self._check(store, key, parse_key(key), None)
+                    yield self._check(store, key, parse_key(key), None, partial(inspect, store, key))
 
 
 def known_objects(journal: Journal) -> dict[str, Known]:
@@ -210,10 +212,3 @@ class Summary:
             "sound_bytes": self.size,
             "findings": [{"url": f.url, "verdict": f.verdict.value, "detail": f.detail} for f in self.findings],
         }
-
-
-def _inside(content: Content, window: Window) -> bool:
-    if not content.table.num_rows:
-        return True
-    ends = pc.min_max(content.table.column("creationDate")).as_py()
-    return bool(ends["min"] >= window.start_at and ends["max"] < window.end_at)

@@ -28,9 +28,11 @@ from servicemanager.demo.registry import announcements, registrations
 from servicemanager.demo.story import Episode, story
 from servicemanager.errors import ServiceManagerError
 from servicemanager.iotdb import tables
+from servicemanager.iotdb.columns import COLUMNS, STORED
 from servicemanager.iotdb.engine import Database, database_uuid
-from servicemanager.iotdb.facts import READ_SCHEMA, Facts
-from servicemanager.iotdb.fingerprint import COLUMNS, EMPTY, STORED, Fingerprint, fingerprint_rows, total
+from servicemanager.iotdb.facts import Facts
+from servicemanager.iotdb.fingerprint import Fingerprint, fingerprint_rows, total
+from servicemanager.iotdb.reader import READ_SCHEMA
 from servicemanager.iotdb.window import EPOCH, Window, from_epoch
 from servicemanager.jobs.job import JobResult, Progress
 from servicemanager.jobs.runner import Runner
@@ -116,5 +118,4 @@ def _verify(database: Database, store: ObjectStore) -> tuple[Fingerprint, Summar
 
 def _live(database: Database, facts: Facts) -> Fingerprint:
     with database.reading() as connection:
-        found = facts.fingerprints(connection, Window(EPOCH, from_epoch(_FAR)))
-    return found[0] if found else EMPTY
+        return facts.fingerprints(connection, [Window(EPOCH, from_epoch(_FAR))])[0]

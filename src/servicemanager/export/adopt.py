@@ -121,8 +121,8 @@ def _with_purged(tools: Tools, sealed: Sealed) -> list[Part]:
     parts = []
     with tools.database.reading() as connection:
         now = tools.database.now(connection)
-        for part in sealed.parts:
-            (live,) = tools.facts.fingerprints(connection, part.window)
+        counted = tools.facts.fingerprints(connection, [part.window for part in sealed.parts])
+        for part, live in zip(sealed.parts, counted, strict=True):
             parts.append(part if live.rows else replace(part, purged_at=now))
     return parts
 
@@ -130,8 +130,9 @@ def _with_purged(tools: Tools, sealed: Sealed) -> list[Part]:
 def _undecided(tools: Tools, entry: JournaledWindow) -> list[str]:
     sentences = []
     with tools.database.reading() as connection:
-        for piece in slices_of(tools.journal.parts(entry.id)):
-            (live,) = tools.facts.fingerprints(connection, piece.window)
+        pieces = slices_of(tools.journal.parts(entry.id))
+        counted = tools.facts.fingerprints(connection, [piece.window for piece in pieces])
+        for piece, live in zip(pieces, counted, strict=True):
             archived = total(part.fingerprint for part in piece.unpurged)
             if live.rows and live != archived:
                 sentences.append(

@@ -34,6 +34,7 @@ class ExportJob:
     wishes: Wishes
     csv: bool = False
     slice_rows: int = SLICE_ROWS
+    ahead: bool = True
     name: str = "export"
     lease_name: str = LEASE_NAME
 
@@ -51,7 +52,7 @@ class ExportJob:
         plan = self._plan(claim)
         if plan.purge is Purge.YES:
             self.facts.check_delete()
-        tally = Tally(problems=_problems(plan), notices=list(plan.notices))
+        tally = Tally(context.counts, _problems(plan), list(plan.notices))
         execute(tools, plan, tally)
         return JobResult(dict(tally.counts), tuple(tally.problems), tuple(tally.notices))
 
@@ -71,6 +72,7 @@ class ExportJob:
             csv=self.csv,
             context=context,
             slice_rows=self.slice_rows,
+            ahead=self.ahead,
         )
 
 

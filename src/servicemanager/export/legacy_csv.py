@@ -16,7 +16,7 @@ from servicemanager.archive.objects import ObjectStore
 from servicemanager.archive.parquet import Label
 from servicemanager.archive.proof import sha256
 from servicemanager.errors import ObjectExists
-from servicemanager.iotdb.fingerprint import COLUMNS
+from servicemanager.iotdb.columns import COLUMNS
 
 
 def put_csv(store: ObjectStore, label: Label, rows: pa.Table, zone: ZoneInfo) -> str:

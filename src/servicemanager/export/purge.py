@@ -102,7 +102,7 @@ def _delete(tools: Tools, entry: JournaledWindow, piece: Slice, expected: Finger
     with tools.database.transaction() as tx:
         lease.pass_fence(tx)
         # Where nothing is to be deleted nothing need be locked, and the right to may be missing.
-        (locked,) = facts.fingerprints(tx, piece.window, lock=expected != EMPTY)
+        (locked,) = facts.fingerprints(tx, [piece.window], lock=expected != EMPTY)
         if locked != expected:
             raise SliceDiffers(expected.difference(locked))
         deleted = facts.delete(tx, piece.window) if locked.rows else 0

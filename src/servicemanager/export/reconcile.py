@@ -16,9 +16,11 @@ from servicemanager.archive.journal import JournaledWindow
 from servicemanager.archive.proof import read_proven
 from servicemanager.errors import ArchiveDamaged
 from servicemanager.export.purge import Slice, slices_of
+from servicemanager.export.read_ahead import read_window
 from servicemanager.export.tools import Tools
-from servicemanager.iotdb.facts import READ_SCHEMA
-from servicemanager.iotdb.fingerprint import Fingerprint, fingerprint_rows, row_texts
+from servicemanager.iotdb.fingerprint import Fingerprint, fingerprint_rows
+from servicemanager.iotdb.reader import READ_SCHEMA
+from servicemanager.iotdb.row_text import row_texts
 
 _NONE = READ_SCHEMA.empty_table()
 
@@ -44,8 +46,7 @@ def compare_window(tools: Tools, entry: JournaledWindow) -> Differences:
     result = Differences(len(tools.journal.objects(entry.id)))
     slices = slices_of(tools.journal.parts(entry.id))
     with tools.database.reading() as connection:
-        cuts = [piece.window.start_at for piece in slices[1:]]
-        counted = tools.facts.fingerprints(connection, entry.window, cuts)
+        counted = tools.facts.fingerprints(connection, [piece.window for piece in slices])
     differing = [p for p, found in zip(slices, counted, strict=True) if found != p.expected]
     if differing:
         _compare(tools, entry, differing, result)
@@ -70,11 +71,9 @@ def _compare(tools: Tools, entry: JournaledWindow, differing: Sequence[Slice], r
 def _live_rows(tools: Tools, piece: Slice) -> pa.Table:
     """The slice's rows as read, believed only when the database counts the same."""
     for _ in range(3):
-        rows = pa.concat_tables([_NONE, *tools.facts.read(piece.window)])
-        with tools.database.reading() as connection:
-            (counted,) = tools.facts.fingerprints(connection, piece.window)
-        if counted == fingerprint_rows(rows):
-            return rows
+        reading = read_window(tools, piece.window)
+        if reading.counted == fingerprint_rows(reading.rows):
+            return reading.rows
     raise ArchiveDamaged(f"The rows of {piece.window} change while they are read: the next run tries again.")
 
 

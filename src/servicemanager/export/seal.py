@@ -1,4 +1,4 @@
-"""Seal: a window's rows become an object only after file and database agree on every slice's fingerprint.
+"""Seal: a window's rows become an object only after file and database agree on its fingerprint.
 
 The file is read back from disk before it is believed, and the bytes that were read back are the bytes
 that are put.
@@ -6,24 +6,24 @@ that are put.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
 
 from servicemanager.archive.journal import Part
-from servicemanager.archive.parquet import MAX_BYTES, Label, Writer, iter_rows, read_object
+from servicemanager.archive.parquet import MAX_BYTES, Label, iter_groups, read_object, write_object
 from servicemanager.archive.proof import sha256
 from servicemanager.errors import ArchiveDamaged, ArchiveRefused, ServiceManagerError, StagingFailed
+from servicemanager.export.read_ahead import Reading, read_window
 from servicemanager.export.staging import failing_in, staged_file
 from servicemanager.export.tools import Tools
-from servicemanager.iotdb.facts import READ_SCHEMA
-from servicemanager.iotdb.fingerprint import MICRO, STORED, Fingerprint, fingerprint_slices, total
+from servicemanager.iotdb.columns import STORED
+from servicemanager.iotdb.fingerprint import MICRO, Fingerprint, fingerprint_slices, total
+from servicemanager.iotdb.reader import READ_SCHEMA
 from servicemanager.iotdb.window import Window
 
 _ATTEMPTS = 3
@@ -45,17 +45,15 @@ class Sealed:
     parts: tuple[Part, ...]
 
 
-def seal_window(tools: Tools, label: Label) -> Sealed | None:
-    """Read the window of `label` and seal it; None when it holds no rows.
+def seal_window(tools: Tools, label: Label, reading: Reading) -> Sealed | None:
+    """Seal the window of `label`, of which there is a first `reading`; None when it holds no rows.
 
     Rows that arrive while it is read make file and database disagree; then it is read again.
     """
     for attempt in range(1, _ATTEMPTS + 1):
         tools.context.checkpoint()
         try:
-            # Closed here, not when the collector comes by: a reader holds a connection.
-            with closing(tools.facts.read(label.window)) as tables:
-                return _seal(tools, label, tables)
+            return _seal(tools, label, reading)
         except Disagreement as error:
             if attempt == _ATTEMPTS:
                 raise ArchiveDamaged(
@@ -63,6 +61,7 @@ def seal_window(tools: Tools, label: Label) -> Sealed | None:
                     f"still differ in {error}. Nothing was put or deleted."
                 ) from error
             tools.context.progress.say("read again", window=str(label.window), differs=str(error))
+        reading = read_window(tools, label.window)
     return None
 
 
@@ -70,10 +69,7 @@ def seal_rows(tools: Tools, label: Label, rows: pa.Table, slices: Sequence[tuple
     """Seal rows that are already known to be in the database and not in the archive: a further generation."""
     edges = _edges(tools, [window for _, window in slices])
     proofs = _between(fingerprint_slices(rows, edges), len(slices))
-    with staged_file(tools.staging, tools.uuid) as file, Writer(file, tools.facts.time) as writer:
-        with failing_in(tools.staging):
-            writer.append(rows)
-        body = _finish(tools, file, writer, label.sealed(total(proofs)))
+    body = _stage(tools, rows, label.sealed(total(proofs)))
     _check(_between(_read_back(body, edges), len(slices)), proofs)
     pairs = zip(slices, proofs, strict=True)
     return Sealed(label.sealed(total(proofs)), body, tuple(Part(label.generation, n, w, f) for (n, w), f in pairs))
@@ -93,7 +89,7 @@ def adopt(tools: Tools, label: Label, body: bytes, slices: Sequence[tuple[int, W
             f"The object {url} holds other rows than its name says (database {found.database}, window "
             f"{found.window}, generation {found.generation}): move it away, then run the export again."
         )
-    pieces = [window for _, window in slices] or _slices(tools, label.window, [rows.column(STORED).to_numpy()])
+    pieces = [window for _, window in slices] or _slices(tools, label.window, rows.column(STORED).to_numpy())
     parts = _parts(tools, label, pieces, body)
     if slices:
         parts = tuple(part for part in parts if part.fingerprint.rows)
@@ -102,33 +98,29 @@ def adopt(tools: Tools, label: Label, body: bytes, slices: Sequence[tuple[int, W
     return Sealed(label.sealed(total(part.fingerprint for part in parts)), body, parts)
 
 
-def _seal(tools: Tools, label: Label, tables: Iterable[pa.Table]) -> Sealed | None:
-    with staged_file(tools.staging, tools.uuid) as file, Writer(file, tools.facts.time) as writer:
-        for rows in tables:
-            with failing_in(tools.staging):
-                writer.append(rows)
-            tools.context.checkpoint()
-        if not writer.stored:
-            return None
-        slices = _slices(tools, label.window, writer.stored)
-        with tools.database.reading() as connection:
-            cuts = [window.start_at for window in slices[1:]]
-            counted = tools.facts.fingerprints(connection, label.window, cuts)
-        sealed = label.sealed(total(counted))
-        body = _finish(tools, file, writer, sealed)
+def _seal(tools: Tools, label: Label, reading: Reading) -> Sealed | None:
+    """The database's count is that of the whole window: a file that agrees with it holds the same rows, slice by slice.
+
+    At its purge each slice is counted by itself once more.
+    """
+    if not reading.rows.num_rows and not reading.counted.rows:
+        return None
+    slices = _slices(tools, label.window, reading.rows.column(STORED).to_numpy())
+    sealed = label.sealed(reading.counted)
+    body = _stage(tools, reading.rows, sealed)
     parts = _parts(tools, label, slices, body)
-    _check([part.fingerprint for part in parts], counted)
+    _check([total(part.fingerprint for part in parts)], [reading.counted])
     return Sealed(sealed, body, parts)
 
 
-def _finish(tools: Tools, file: BinaryIO, writer: Writer, label: Label) -> bytes:
-    """The whole file as the disk gives it back."""
-    with failing_in(tools.staging):
-        writer.close(label)
+def _stage(tools: Tools, rows: pa.Table, label: Label) -> bytes:
+    """The whole object as the disk gives it back."""
+    with staged_file(tools.staging, tools.uuid) as file, failing_in(tools.staging):
+        written = write_object(file, rows, tools.facts.time, label)
         file.flush()
         file.seek(0)
         body = file.read()
-    if sha256(body) != writer.sha256:
+    if sha256(body) != written:
         raise StagingFailed("The disk gave back other bytes than were written: check it; nothing was put or deleted.")
     if len(body) > MAX_BYTES:
         raise ArchiveRefused(
@@ -137,9 +129,9 @@ def _finish(tools: Tools, file: BinaryIO, writer: Writer, label: Label) -> bytes
     return body
 
 
-def _slices(tools: Tools, window: Window, stored: Iterable[np.ndarray]) -> list[Window]:
+def _slices(tools: Tools, window: Window, stored: np.ndarray) -> list[Window]:
     """Cut `window` into slices of a bounded number of rows, at whole seconds; without an index it is one slice."""
-    times = np.sort(np.concatenate(list(stored)))
+    times = np.sort(stored)
     cuts: list[datetime] = []
     if tools.facts.shape.indexed:
         edges = np.unique(times[tools.slice_rows :: tools.slice_rows] // MICRO)
@@ -159,7 +151,7 @@ def _parts(tools: Tools, label: Label, slices: Sequence[Window], body: bytes) ->
 
 def _read_back(body: bytes, cuts: Sequence[int]) -> list[Fingerprint]:
     try:
-        found = [fingerprint_slices(rows, cuts) for rows in iter_rows(body, "The staged file")]
+        found = [fingerprint_slices(group.rows, cuts) for group in iter_groups(body, "The staged file")]
         return [total(each) for each in zip(*found, strict=True)] or fingerprint_slices(READ_SCHEMA.empty_table(), cuts)
     except ArchiveDamaged as error:
         raise StagingFailed(f"{error} The disk gave back other bytes than were written.") from error

@@ -34,3 +34,5 @@ class Tools:
     csv: bool
     context: JobContext
     slice_rows: int = SLICE_ROWS
+    #: Whether the next windows are read in other threads while one is sealed.
+    ahead: bool = True

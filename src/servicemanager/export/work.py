@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass
+from enum import Enum, auto
 
 import pyarrow as pa
 
@@ -18,6 +20,7 @@ from servicemanager.errors import ArchiveDamaged, ArchiveRefused, ObjectCold, Ob
 from servicemanager.export import legacy_csv
 from servicemanager.export.plan import Action, ExportPlan, PlannedWindow, Purge
 from servicemanager.export.purge import prove_objects, purge_slices, slices_of
+from servicemanager.export.read_ahead import Reading, read_ahead, read_window
 from servicemanager.export.reconcile import Differences, compare_window
 from servicemanager.export.seal import Sealed, adopt, seal_rows, seal_window
 from servicemanager.export.tools import Tools
@@ -32,22 +35,28 @@ _TROUBLE = (ArchiveDamaged, ArchiveRefused, ObjectCold)
 class Tally:
     """What a run has done so far."""
 
-    counts: Counter[str] = field(default_factory=Counter)
-    problems: list[str] = field(default_factory=list)
-    notices: list[str] = field(default_factory=list)
+    counts: Counter[str]
+    problems: list[str]
+    notices: list[str]
 
 
 def execute(tools: Tools, plan: ExportPlan, tally: Tally) -> None:
     progress = tools.context.progress
     progress.expect("archived", sum(p.rows for p in plan.windows if p.action is not Action.PURGE))
     progress.expect("purged", plan.rows if plan.purge is Purge.YES else 0)
-    for planned, entry in _journaled(tools, plan):
-        tools.context.checkpoint()
-        try:
-            _work_off(tools, planned, entry, tally, purge=plan.purge is Purge.YES)
-        except _TROUBLE as error:
-            tally.problems.append(str(error))
-            progress.say("window failed", window=str(planned.window), error=str(error))
+    journaled = _journaled(tools, plan)
+    with closing(read_ahead(tools, [p for p in plan.windows if p.action is Action.ARCHIVE])) as readings:
+        for planned, entry in journaled:
+            tools.context.checkpoint()
+            reading = next(readings) if planned.action is Action.ARCHIVE else None
+            try:
+                settled = _archive(tools, planned.action, entry, reading, tally)
+                _settle(tools, entry, settled, tally, purge=plan.purge is Purge.YES)
+            except _TROUBLE as error:
+                tally.problems.append(str(error))
+                progress.say("window failed", window=str(planned.window), error=str(error))
+            else:
+                progress.say("window done", window=str(planned.window), rows=planned.rows, action=planned.action.value)
 
 
 def _journaled(tools: Tools, plan: ExportPlan) -> list[tuple[PlannedWindow, JournaledWindow]]:
@@ -62,31 +71,39 @@ def _journaled(tools: Tools, plan: ExportPlan) -> list[tuple[PlannedWindow, Jour
     return [(planned, entries[planned.window]) for planned in plan.windows]
 
 
-def _work_off(tools: Tools, planned: PlannedWindow, entry: JournaledWindow, tally: Tally, *, purge: bool) -> None:
-    """Bring one window as far as it can come."""
-    settled: bool | None = planned.action is Action.PURGE
-    if planned.action in {Action.ARCHIVE, Action.RESUME}:
-        settled = _archive(tools, planned, entry, tally)
-    if settled is None:
+class Settled(Enum):
+    """What is known of a window after it was archived as far as the journal and the plan could tell."""
+
+    NO_ROWS = auto()
+    AGREED = auto()  # database and archive were just found to hold the same rows, or as many
+    UNKNOWN = auto()  # the archive holds rows of it, but which ones was not compared with the database
+
+
+def _archive(tools: Tools, action: Action, entry: JournaledWindow, reading: Reading | None, tally: Tally) -> Settled:
+    """Seal and put the window's first object, or take the one that an earlier run put."""
+    if action is Action.PURGE:
+        return Settled.AGREED
+    if action is Action.RECONCILE:
+        return Settled.UNKNOWN
+    label = Label(tools.uuid, entry.window, entry.creation_date, 0)
+    if action is Action.RESUME and tools.stores.current.stat(label.key):
+        _record(tools, entry, adopt(tools, label, tools.stores.current.read(label.key)), tally)
+        return Settled.UNKNOWN
+    sealed = seal_window(tools, label, reading or read_window(tools, label.window))
+    if sealed is None:
+        return Settled.NO_ROWS
+    return Settled.AGREED if _deliver(tools, entry, sealed, tally) else Settled.UNKNOWN
+
+
+def _settle(tools: Tools, entry: JournaledWindow, settled: Settled, tally: Tally, *, purge: bool) -> None:
+    """Archive what the archive lacks, and purge where that is asked."""
+    if settled is Settled.NO_ROWS:
         return
-    known = {} if settled else _reconcile(tools, entry, tally)
+    known = _reconcile(tools, entry, tally) if settled is Settled.UNKNOWN else {}
     if purge:
         _purge(tools, entry, known, tally)
     else:
         _note_gone(tools, entry, known)
-    tools.context.progress.say("window done", window=str(entry.window), rows=planned.rows, action=planned.action.value)
-
-
-def _archive(tools: Tools, planned: PlannedWindow, entry: JournaledWindow, tally: Tally) -> bool | None:
-    """True when the window was sealed just now, False when an object of an earlier run was found, None for no rows."""
-    label = Label(tools.uuid, entry.window, entry.creation_date, 0)
-    if planned.action is Action.RESUME and tools.stores.current.stat(label.key):
-        _record(tools, entry, adopt(tools, label, tools.stores.current.read(label.key)), tally)
-        return False
-    sealed = seal_window(tools, label)
-    if sealed is None:
-        return None
-    return _deliver(tools, entry, sealed, tally)
 
 
 def _deliver(tools: Tools, entry: JournaledWindow, sealed: Sealed, tally: Tally) -> bool:
@@ -127,15 +144,18 @@ def _reconcile(tools: Tools, entry: JournaledWindow, tally: Tally) -> Mapping[in
     """Archive what the archive lacks of this window; what was found is all archived when this returns."""
     for _ in range(_ROUNDS):
         found = compare_window(tools, entry)
-        if not found.new:
+        if not found.new or _deliver(tools, entry, _further(tools, entry, found, tally), tally):
             _report_vanished(entry, found, tally)
             return found.known
-        label = Label(tools.uuid, entry.window, entry.creation_date, found.generation)
-        slices = [(piece.number, piece.window) for piece in found.slices]
-        sealed = seal_rows(tools, label, pa.concat_tables(found.new), slices)
-        tally.counts.update(rows_late=sum(rows.num_rows for rows in found.new))
-        _deliver(tools, entry, sealed, tally)
-    raise ArchiveDamaged(f"Rows keep arriving in {entry.window}: the next run goes on with it.")
+    raise ArchiveDamaged(f"Other objects keep appearing in {entry.window}: is another program writing there?")
+
+
+def _further(tools: Tools, entry: JournaledWindow, found: Differences, tally: Tally) -> Sealed:
+    """A further generation, of the rows that the archive lacks."""
+    label = Label(tools.uuid, entry.window, entry.creation_date, found.generation)
+    slices = [(piece.number, piece.window) for piece in found.slices]
+    tally.counts.update(rows_late=sum(rows.num_rows for rows in found.new))
+    return seal_rows(tools, label, pa.concat_tables(found.new), slices)
 
 
 def _report_vanished(entry: JournaledWindow, found: Differences, tally: Tally) -> None:

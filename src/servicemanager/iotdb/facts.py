@@ -5,7 +5,7 @@ Nothing here decides anything: a window's rows are deleted by whoever holds the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,22 +15,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
+from servicemanager.iotdb.columns import INTEGERS, STORED, STRINGS
 from servicemanager.iotdb.engine import Database
-from servicemanager.iotdb.fingerprint import COLUMNS, EMPTY, INTEGERS, STORED, STRINGS, Fingerprint
-from servicemanager.iotdb.reader import read_mysql, read_sqlite
+from servicemanager.iotdb.fingerprint import EMPTY, Fingerprint
+from servicemanager.iotdb.reader import READ_SCHEMA, read_mysql, read_sqlite
 from servicemanager.iotdb.shape import Shape, describe
-from servicemanager.iotdb.spelling import EARLIEST_TIMESTAMP, MySqlSpelling, SqliteSpelling, Statements, literal
+from servicemanager.iotdb.spelling import (
+    EARLIEST_TIMESTAMP,
+    WHOLE_INSTANTS,
+    MySqlSpelling,
+    SqliteSpelling,
+    Statements,
+)
 from servicemanager.iotdb.stored import StoredTime, UtcTime, WallTime, snap, stored_micros
 from servicemanager.iotdb.window import Calendar, Window
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 -- stored values have no zone
+#: From so many windows on one scan for all is cheaper than one for each, where each is a scan.
+_MANY = 2
 #: The first day that servers call a date, and that has neighbours in every calendar.
 _EVER = datetime(1000, 1, 1)  # noqa: DTZ001
-
-#: What `Facts.read` yields: the columns as they are, and the time as stored.
-READ_SCHEMA = pa.schema(
-    [(name, pa.string() if name in STRINGS else pa.int64()) for name in COLUMNS] + [(STORED, pa.int64())]
-)
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ class Facts:
 
     def count_dateless(self) -> int:
         """Rows whose creationDate is NULL, no point in time, or before the year 1000: no window holds them."""
-        return self._count(f"({self._sql.spelling.seconds}) IS NULL OR creationDate < {literal(_EVER)}")
+        return self._count(self._sql.dateless(_EVER))
 
     def count_all(self) -> int:
         return self._count("1 = 1")
@@ -98,30 +102,33 @@ class Facts:
         )
         return rows.filter(inside)
 
-    def read(self, window: Window) -> Generator[pa.Table]:
-        """The rows of `window` as tables of READ_SCHEMA, in no order.
+    def read(self, window: Window) -> pa.Table:
+        """The rows of `window` in READ_SCHEMA, in no order.
 
         All of them are in memory at once, so `window` must be bounded.
         """
         query = self._sql.select(self._where(window))
-        reader = _READERS[self._database.dialect]
-        for table in reader(self._database, query):
-            if table.num_rows:
-                yield table.cast(READ_SCHEMA)
+        return _READERS[self._database.dialect](self._database, query).cast(READ_SCHEMA)
 
     def fingerprints(
-        self, connection: sa.Connection, window: Window, cuts: Sequence[datetime] = (), *, lock: bool = False
+        self, connection: sa.Connection, windows: Sequence[Window], *, lock: bool = False
     ) -> list[Fingerprint]:
-        """What the database itself counts for each slice of `window` between the instants `cuts`.
+        """What the database itself counts for each of `windows`, which are in order and disjoint.
 
-        With `lock` (and without cuts) the rows stay locked until the connection's transaction ends.
+        With `lock` their rows stay locked until the connection's transaction ends. Where no index finds a window,
+        all of them are counted in one scan of the table.
         """
-        stored = [self.time.to_stored(cut) for cut in cuts]
-        found = dict.fromkeys(range(len(cuts) + 1), EMPTY)
-        query = self._sql.fingerprints(self._where(window), stored, lock=lock)
-        for row in connection.exec_driver_sql(query):
-            found[int(row[0] or 0)] = _fingerprint(row[1:])
-        return list(found.values())
+        if self.shape.indexed or len(windows) < _MANY:
+            return [self._fingerprint(connection, window, lock=lock) for window in windows]
+        edges = sorted({edge for window in windows for edge in (window.start_at, window.end_at)})
+        where = self._where(Window(edges[0], edges[-1]))
+        query = self._sql.fingerprints(where, list(map(self.time.to_stored, edges)), lock=lock)
+        found = {edges[int(row[0]) - 1]: _to_fingerprint(row[1:]) for row in connection.exec_driver_sql(query)}
+        return [found.get(window.start_at, EMPTY) for window in windows]
+
+    def _fingerprint(self, connection: sa.Connection, window: Window, *, lock: bool) -> Fingerprint:
+        query = self._sql.fingerprints(self._where(window), lock=lock)
+        return _to_fingerprint(connection.exec_driver_sql(query).one()[1:])
 
     def delete(self, connection: sa.Connection, window: Window) -> int:
         """Delete the rows of `window` and return how many there were. The caller decides whether to commit."""
@@ -144,19 +151,22 @@ class Facts:
         return int(self._query(f"SELECT COUNT(*) FROM {self.shape.table} WHERE {where}")[0][0])
 
 
-_READERS: dict[str, Callable[[Database, str], Iterator[pa.Table]]] = {"mysql": read_mysql, "sqlite": read_sqlite}
+_READERS: dict[str, Callable[[Database, str], pa.Table]] = {"mysql": read_mysql, "sqlite": read_sqlite}
 
 
 def _statements(database: Database, shape: Shape) -> Statements:
     if database.dialect == "sqlite":
         return Statements(SqliteSpelling(), shape.nullable, guarded=True, earliest=None, table=shape.table)
     wall = shape.wall_zone is not None
+    spelling = MySqlSpelling() if wall or shape.fractions else WHOLE_INSTANTS
     # A zero date compares below every TIMESTAMP, so only wall times need the guard.
     earliest = None if wall else EARLIEST_TIMESTAMP
-    return Statements(MySqlSpelling(), shape.nullable, guarded=wall, earliest=earliest, table=shape.table)
+    return Statements(
+        spelling, shape.nullable, guarded=wall, earliest=earliest, unicode=shape.unicode, table=shape.table
+    )
 
 
-def _fingerprint(row: Sequence[Any]) -> Fingerprint:
+def _to_fingerprint(row: Sequence[Any]) -> Fingerprint:
     rows, *numbers = (int(value or 0) for value in row)
     if not rows:
         return EMPTY

@@ -13,7 +13,6 @@ The archive's side is computed here, from decoded values; the database's side in
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -22,15 +21,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-#: The columns of Facts that a person's eye sees, in the table's own order, without creationDate.
-STRINGS = ("channel", "device_group", "device")
-INTEGERS = ("year", "month", "day", "week_day", "hour", "minute", "second", "sensor", "data")
-COLUMNS = (
-    "channel", "year", "month", "day", "week_day", "hour", "minute", "second",
-    "device_group", "device", "sensor", "data",
-)  # fmt: skip
-#: The stored time of a row as microseconds since 1970: UTC for TIMESTAMP columns, wall time for DATETIME.
-STORED = "stored_us"
+from servicemanager.iotdb import crc
+from servicemanager.iotdb.columns import INTEGERS, STORED, STRINGS
+from servicemanager.iotdb.row_text import encoded, places, row_hashes
 
 MICRO = 1_000_000
 _HALF = 32
@@ -128,25 +121,8 @@ def _fingerprint_chunk(rows: pa.Table, cuts: Sequence[int]) -> list[Fingerprint]
     ]
 
 
-def row_texts(rows: pa.Table) -> pa.ChunkedArray:
-    """Each row as one text, equal for equal rows only; the SQL of `spelling` writes the same text.
-
-    A string is its length in UTF-8 bytes, a colon and its bytes; semicolons part the fields;
-    NULL is the letter N, which no length and no number begins with.
-    """
-    fields = [_string_text(rows.column(name)) for name in STRINGS]
-    fields += [pc.cast(rows.column(name), pa.string()) for name in (*INTEGERS, STORED)]
-    return pc.binary_join_element_wise(*fields, ";", null_handling="replace", null_replacement="N")
-
-
-def _string_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    lengths = pc.cast(pc.binary_length(column), pa.string())
-    return pc.binary_join_element_wise(lengths, column, ":")
-
-
 def _bound(rows: pa.Table, where: npt.NDArray[np.intp], slices: int) -> list[int]:
-    inner = np.concatenate([_crc32(chunk) for chunk in row_texts(rows).chunks])
-    return _sums(_crc32(pa.array(inner).cast(pa.string())), where, slices)
+    return _sums(crc.decimals(row_hashes(rows).astype(np.int64)).crc.astype(np.int64), where, slices)
 
 
 def _numbers(rows: pa.Table, stored: Ints) -> Iterable[tuple[Ints, npt.NDArray[np.bool_]]]:
@@ -166,12 +142,12 @@ def _by_slice(
 
 
 def _sums(values: Ints, where: npt.NDArray[np.intp], slices: int) -> list[int]:
-    """Exact sums: the halves of 64-bit values are added apart, so that no total can overflow."""
-    sums = []
-    for i in range(slices):
-        chosen = values if slices == 1 else values[where == i]
-        sums.append((int((chosen >> _HALF).sum()) << _HALF) + int((chosen & _LOW).sum()))
-    return sums
+    """Exact sums: the halves of 64-bit values are added apart, so that no total can overflow.
+
+    Weights are floating point, and exact, for a chunk's sum of halves stays far below 2^53.
+    """
+    low, high = (np.bincount(where, half, slices) for half in (values & _LOW, values >> _HALF))
+    return [(int(upper) << _HALF) + int(lower) for upper, lower in zip(high, low, strict=True)]
 
 
 def _valid(column: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
@@ -180,23 +156,6 @@ def _valid(column: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
 
 def _string_hashes(column: pa.ChunkedArray) -> Ints:
     """CRC-32 of each string's bytes, 0 for NULL; each distinct string is hashed once."""
-    encoded = column.combine_chunks().dictionary_encode()
-    encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
-    hashes = np.append(_crc32(encoded.dictionary), 0)
-    return hashes[pc.fill_null(encoded.indices, len(hashes) - 1).to_numpy()]
-
-
-def _crc32(texts: pa.Array) -> Ints:
-    """CRC-32 (zlib, RFC 1952) of each string's bytes, read straight from Arrow's buffers."""
-    if len(texts) == 0:
-        return np.zeros(0, np.int64)
-    _, offsets, content = texts.cast(pa.large_string()).buffers()
-    ends = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1].tolist()
-    view, crc32 = memoryview(content if content is not None else b""), zlib.crc32
-    starts = iter(ends)
-    begin = next(starts)
-    hashes = np.empty(len(texts), np.int64)
-    for i, end in enumerate(starts):
-        hashes[i] = crc32(view[begin:end])
-        begin = end
-    return hashes
+    whole = encoded(column)
+    hashes = crc.texts([text.encode() for text in whole.dictionary.to_pylist()]).crc
+    return np.append(hashes.astype(np.int64), 0)[places(whole)]

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
+from servicemanager.iotdb.columns import COLUMNS, STORED, STRINGS
 from servicemanager.iotdb.engine import Database
-from servicemanager.iotdb.fingerprint import COLUMNS, STORED, STRINGS
 
 #: Rows of one statement: well below the smallest max_allowed_packet, 1 MiB, at the widest.
 _STATEMENT_ROWS = 1_000

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
 from servicemanager.errors import DatabaseRefused
+from servicemanager.iotdb.columns import COLUMNS, INTEGERS, STRINGS
 from servicemanager.iotdb.engine import Database
-from servicemanager.iotdb.fingerprint import COLUMNS, INTEGERS, STRINGS
 
 _CREATION = "creationDate"
 
@@ -22,8 +22,12 @@ class Shape:
     nullable: frozenset[str]
     #: The zone of the wall time in a DATETIME column; None for a TIMESTAMP column.
     wall_zone: ZoneInfo | None
+    #: Whether creationDate holds parts of seconds.
+    fractions: bool
     #: Whether an index begins with creationDate, without which every window is a scan of the table.
     indexed: bool
+    #: Whether the server holds all strings in UTF-8, under one collation.
+    unicode: bool
     #: Columns that the platform's table does not have and the archive would not hold.
     extra: tuple[str, ...]
     table: str = "Facts"
@@ -40,6 +44,7 @@ def describe(database: Database, datetime_zone: str, table: str = "Facts") -> Sh
             raise DatabaseRefused(
                 f"There is no table {table} at {database.place}: check MYSQL_DATABASE, and the rights of the user."
             ) from error
+        unicode = database.dialect == "mysql" and _unicode(connection, table)
     _require(set(columns), f"{table} at {database.place}")
     types = {name: column["type"] for name, column in columns.items()}
     _check_types(types, f"{table} at {database.place}")
@@ -47,10 +52,21 @@ def describe(database: Database, datetime_zone: str, table: str = "Facts") -> Sh
     return Shape(
         nullable=frozenset(name for name, column in columns.items() if column["nullable"]),
         wall_zone=ZoneInfo(datetime_zone) if wall else None,
+        fractions=bool(getattr(types[_CREATION], "fsp", None)),
+        unicode=unicode,
         indexed=any(index["column_names"][:1] == [_CREATION] for index in indexes),
         extra=tuple(sorted(set(columns) - {*COLUMNS, _CREATION})),
         table=table,
     )
+
+
+def _unicode(connection: sa.Connection, table: str) -> bool:
+    query = sa.text(
+        "SELECT DISTINCT character_set_name, collation_name FROM information_schema.columns "
+        "WHERE table_schema = DATABASE() AND table_name = :table AND column_name IN :names"
+    ).bindparams(sa.bindparam("names", STRINGS, expanding=True))
+    found = connection.execute(query, {"table": table}).all()
+    return len(found) == 1 and found[0][0] == "utf8mb4"
 
 
 def _require(found: set[str], place: str) -> None:

@@ -7,37 +7,52 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
-from servicemanager.iotdb.fingerprint import COLUMNS, INTEGERS, STORED, STRINGS
+from servicemanager.iotdb.columns import COLUMNS, INTEGERS, STORED, STRINGS
 
+#: Seconds from the year 0 to 1970, as the server counts them.
+_YEAR_0 = 62_167_219_200
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 -- stored values have no zone
 EARLIEST_TIMESTAMP = datetime(1970, 1, 1, 0, 0, 1)  # noqa: DTZ001 -- as the server compares it
 
 
 class Spelling(Protocol):
     """What the two dialects spell in their own ways; arguments and results are SQL."""
 
-    #: creationDate in microseconds and in whole seconds since 1970; NULL where it is no point in time.
-    micros: str
-    seconds: str
-    #: Appended to a SELECT, takes the locks of its rows until the transaction ends.
-    locking: str
+    @property
+    def micros(self) -> str:
+        """Microseconds since 1970 of creationDate; NULL where it is no point in time."""
+
+    @property
+    def seconds(self) -> str:
+        """The same in whole seconds."""
+
+    @property
+    def locking(self) -> str:
+        """Appended to a SELECT, takes the locks of its rows until the transaction ends."""
 
     def utf8(self, column: str) -> str: ...
 
     def octets(self, text: str) -> str: ...
 
-    def concat(self, *texts: str) -> str: ...
+    def join(self, fields: Sequence[str]) -> str:
+        """With semicolons; no field is NULL."""
 
-    def floor(self, dividend: str, divisor: int) -> str: ...
+    def bucket(self, seconds: int) -> str:
+        """The number, from 1970 on, of the stretch of so many seconds in which creationDate lies."""
+
+    def interval(self, edges: Sequence[datetime]) -> str:
+        """How many of the ascending `edges`, as stored, creationDate has reached."""
 
 
+@dataclass(frozen=True)
 class MySqlSpelling:
     # TO_SECONDS counts from the year 0, in a third of the time that TIMESTAMPDIFF takes; the number is that of 1970.
-    seconds = "TO_SECONDS(creationDate) - 62167219200"
-    micros = f"({seconds}) * 1000000 + MICROSECOND(creationDate)"
-    locking = " FOR UPDATE"
+    seconds: str = f"TO_SECONDS(creationDate) - {_YEAR_0}"
+    micros: str = f"(TO_SECONDS(creationDate) - {_YEAR_0}) * 1000000 + MICROSECOND(creationDate)"
+    locking: str = " FOR UPDATE"
 
     def utf8(self, column: str) -> str:
         return f"CONVERT({column} USING utf8mb4)"
@@ -45,11 +60,21 @@ class MySqlSpelling:
     def octets(self, text: str) -> str:
         return f"OCTET_LENGTH({text})"
 
-    def concat(self, *texts: str) -> str:
-        return f"CONCAT({','.join(texts)})"
+    def join(self, fields: Sequence[str]) -> str:
+        return f"CONCAT_WS(';',{','.join(fields)})"
 
-    def floor(self, dividend: str, divisor: int) -> str:
-        return f"FLOOR(({dividend})/{divisor})"
+    def bucket(self, seconds: int) -> str:
+        # DIV rounds towards zero, so it has to count from the year 0; a division would make slow decimals.
+        return f"({self.seconds} + {_YEAR_0}) DIV {seconds} - {_YEAR_0 // seconds}"
+
+    def interval(self, edges: Sequence[datetime]) -> str:
+        # By bisection, where the sum of all comparisons would cost more than the rest of the query.
+        seconds = [str((edge - _EPOCH) // timedelta(seconds=1)) for edge in edges]
+        return f"INTERVAL({self.seconds},{','.join(seconds)})"
+
+
+#: For a TIMESTAMP column without fractions, which the server stores as just that number: it costs next to nothing.
+WHOLE_INSTANTS = MySqlSpelling("UNIX_TIMESTAMP(creationDate)", "UNIX_TIMESTAMP(creationDate) * 1000000")
 
 
 class SqliteSpelling:
@@ -64,11 +89,14 @@ class SqliteSpelling:
     def octets(self, text: str) -> str:
         return f"length(CAST({text} AS BLOB))"
 
-    def concat(self, *texts: str) -> str:
-        return "(" + " || ".join(texts) + ")"
+    def join(self, fields: Sequence[str]) -> str:
+        return " || ';' || ".join(fields)
 
-    def floor(self, dividend: str, divisor: int) -> str:
-        return f"floor(({dividend}) / {divisor}.0)"
+    def bucket(self, seconds: int) -> str:
+        return f"floor(({self.seconds}) / {seconds}.0)"
+
+    def interval(self, edges: Sequence[datetime]) -> str:
+        return " + ".join(f"(creationDate >= {literal(edge)})" for edge in edges)
 
 
 @dataclass(frozen=True)
@@ -80,6 +108,8 @@ class Statements:
     #: Whether a value between two others may still be no point in time (DATETIME '2026-11-00', SQLite).
     guarded: bool
     earliest: datetime | None
+    #: Whether the strings are UTF-8 as they stand, and need no conversion.
+    unicode: bool = False
     table: str = "Facts"
 
     def where(self, start: datetime, end: datetime) -> str:
@@ -88,38 +118,44 @@ class Statements:
         span = f"creationDate >= {literal(start)} AND creationDate < {literal(end)}"
         return f"{span} AND ({self.spelling.seconds}) IS NOT NULL" if self.guarded else span
 
+    def dateless(self, first: datetime) -> str:
+        """The rows whose creationDate is no point in time, or before `first`; by index where it can be."""
+        none = f"({self.spelling.seconds})" if self.guarded else "creationDate"
+        return f"{none} IS NULL OR creationDate < {literal(first)}"
+
     def select(self, where: str) -> str:
         return f"SELECT {','.join(COLUMNS)}, {self.spelling.micros} AS {STORED} FROM {self.table} WHERE {where}"
 
     def count_by(self, step: int, where: str) -> str:
-        """Rows by buckets of `step` seconds, as (bucket number, rows)."""
-        bucket = self.spelling.floor(self.spelling.seconds, step)
+        """Rows by buckets of `step` seconds, a divisor of a day, as (bucket number, rows)."""
+        bucket = self.spelling.bucket(step)
         return f"SELECT {bucket} AS bucket, COUNT(*) FROM {self.table} WHERE {where} GROUP BY bucket ORDER BY bucket"
 
-    def fingerprints(self, where: str, cuts: Sequence[datetime], *, lock: bool = False) -> str:
-        """By slice: number of the slice, rows, counts, sums, bound."""
-        number = " + ".join(f"(creationDate >= {literal(cut)})" for cut in cuts) or "0"
-        numbers = [f"CRC32({self.spelling.utf8(name)})" for name in STRINGS] + list(INTEGERS)
+    def fingerprints(self, where: str, edges: Sequence[datetime] = (), *, lock: bool = False) -> str:
+        """Number of edges reached, rows, counts, sums, bound: a row for each such number, or one for all."""
+        number = self.spelling.interval(edges) if edges else "0"
+        numbers = [f"CRC32({self._utf8(name)})" for name in STRINGS] + list(INTEGERS)
         counts = [f"COUNT({n})" if n in self.nullable else "COUNT(*)" for n in (*STRINGS, *INTEGERS)]
         sums = [f"SUM({n})" for n in (*numbers, self.spelling.seconds)]
-        bound = f"SUM(CRC32(CRC32({self._text((*STRINGS, *INTEGERS, STORED))})))"
+        bound = f"SUM(CRC32(CRC32({self._text()})))"
         columns = ",".join((f"{number} AS slice", "COUNT(*)", *counts, "COUNT(*)", *sums, bound))
-        grouped = " GROUP BY slice" if cuts else ""
+        grouped = " GROUP BY slice" if edges else ""
         return f"SELECT {columns} FROM {self.table} WHERE {where}{grouped}{self.spelling.locking if lock else ''}"
 
-    def _text(self, columns: Sequence[str]) -> str:
-        """The text of these fields, as `fingerprint.row_texts` writes it."""
-        fields = [self._field(name) for name in columns]
-        return self.spelling.concat(*[part for field in fields for part in (field, "';'")][:-1])
+    def _text(self) -> str:
+        """The text of a row, as `row_text.row_texts` writes it."""
+        strings = [self._utf8(name) for name in STRINGS]
+        fields = [self._or(name, text, "") for name, text in zip(STRINGS, strings, strict=True)]
+        lengths = [self.spelling.octets(text) for text in strings]
+        fields += [self._or(name, text, "N") for name, text in zip(STRINGS, lengths, strict=True)]
+        fields += [self._or(name, name, "N") for name in INTEGERS]
+        return self.spelling.join([*fields, f"({self.spelling.micros})"])
 
-    def _field(self, column: str) -> str:
-        text = column
-        if column == STORED:
-            text = f"({self.spelling.micros})"
-        elif column in STRINGS:
-            content = self.spelling.utf8(column)
-            text = self.spelling.concat(self.spelling.octets(content), "':'", content)
-        return f"IFNULL({text},'N')" if column in self.nullable else text
+    def _utf8(self, column: str) -> str:
+        return column if self.unicode else self.spelling.utf8(column)
+
+    def _or(self, column: str, text: str, null: str) -> str:
+        return f"IFNULL({text},'{null}')" if column in self.nullable else text
 
 
 def literal(stored: datetime) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -49,6 +50,8 @@ class JobContext:
     progress: Progress
     #: Set when the run should end at the next safe place.
     stop: threading.Event
+    #: What the run has done so far, for its record, however it ends.
+    counts: Counter[str] = field(default_factory=Counter)
 
     def checkpoint(self) -> None:
         """Raise Stopped or LeaseLost where the run must not go on. Called between any two steps."""

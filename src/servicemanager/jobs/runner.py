@@ -34,21 +34,22 @@ class Runner:
         held = acquire(self.database, job.lease_name, instance_name(), self.lease)
         with kept(held, self.on_hang, self.stop):
             run_id = history.begin(job.name, held)
+            context = JobContext(held, self.progress, self.stop)
             try:
-                result = job.run(JobContext(held, self.progress, self.stop))
+                result = job.run(context)
             except BaseException as error:
                 outcome = Outcome.STOPPED if isinstance(error, Stopped | KeyboardInterrupt) else Outcome.FAILED
-                _record_quietly(history, run_id, outcome, error)
+                _record_quietly(history, run_id, outcome, context, error)
                 raise
             outcome = Outcome.FAILED if result.problems else Outcome.DONE
             history.end(run_id, outcome, result.counts, "\n".join(result.problems) or None)
             return result
 
 
-def _record_quietly(history: History, run_id: int, outcome: Outcome, error: BaseException) -> None:
+def _record_quietly(history: History, run_id: int, outcome: Outcome, context: JobContext, error: BaseException) -> None:
     """The run's own error matters more than that it could not be recorded."""
     try:
-        history.end(run_id, outcome, {}, str(error) or type(error).__name__)
+        history.end(run_id, outcome, context.counts, str(error) or type(error).__name__)
     except ServiceManagerError as unrecorded:
         error.add_note(f"The run's end could not be recorded: {unrecorded}")
 

@@ -1,0 +1,189 @@
+"""The way of the readings into the archive and back, beside the barest way of doing each part of it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+from benchmarks.generate import write_tsv
+from benchmarks.harness import Measured, Run, gateway, p99_ms, run
+
+from support.iotdb import facts_ddl
+from support.mariadb import Server
+from support.s3server import S3Server, running_s3_server
+
+DATABASE = "IOTDB"
+SERVICEMANAGER = str(Path(sys.executable).with_name("servicemanager"))
+_SLICE_ROWS = 20_000
+_INSERT = (
+    "INSERT INTO Facts (channel, year, month, day, week_day, hour, minute, second, device_group, device, sensor, data)"
+    " VALUES ('temperature', 2026, 11, 24, 3, 12, 0, 0, 'shop 1', 'board 1', 1, 220)"
+)
+
+
+def measure(server: Server, rows: int, folder: Path) -> list[Run]:
+    """Two tables: the one with the index on creationDate that we advise to have, and the platform's own."""
+    tsv = folder / "facts.tsv"
+    write_tsv(rows, tsv)
+    try:
+        with running_s3_server() as s3:
+            return [_with_index(server, rows, tsv, s3, folder), _without_index(server, rows, tsv, s3, folder)]
+    finally:
+        tsv.unlink()
+
+
+def _with_index(server: Server, rows: int, tsv: Path, s3: S3Server, folder: Path) -> Run:
+    found = Run(f"{rows:,} rows, with an index on creationDate")
+    _fill(server, tsv)
+    drained = found.add(_inserting(server, lambda: _drain(server)))
+    bucket, environ = _environment(server, s3, folder)
+    command = [SERVICEMANAGER, "export", "--no-purge"]
+    found.add(_inserting(server, lambda: run("export without purge, to S3", command, environ)), drained, 2.5)
+    purged = _inserting(server, lambda: run("purge of what was archived", [SERVICEMANAGER, "export"], environ))
+    scanned = found.add(run("pyarrow reads every object", [sys.executable, "-c", _SCAN, bucket], environ))
+    found.add(run("verify", [SERVICEMANAGER, "verify"], environ), scanned, 1.5)
+    loaded = found.add(_load_elsewhere(server, tsv))
+    dates = ["--from", "2026-05-01", "--to", "2026-08-01"]
+    found.add(run("restore into Facts_restored", [SERVICEMANAGER, "restore", *dates], environ), loaded, 1.5)
+    _fill(server, tsv)
+    cuts = _cuts(server)
+    bare = found.add(_inserting(server, lambda: _delete(server, cuts)))
+    found.add(purged, bare, 1.3)
+    if shutil.which("pt-archiver"):
+        _fill(server, tsv)
+        found.add(run("pt-archiver purges, without archiving", _pt_archiver(server)), bare)
+    return found
+
+
+def _without_index(server: Server, rows: int, tsv: Path, s3: S3Server, folder: Path) -> Run:
+    found = Run(f"{rows:,} rows, without the index")
+    _fill(server, tsv)
+    server.execute("DROP INDEX arrival ON Facts", database=DATABASE)
+    drained = found.add(_drain(server))
+    _, environ = _environment(server, s3, folder)
+    found.add(run("export without purge, to S3", [SERVICEMANAGER, "export", "--no-purge"], environ), drained, 5.0)
+    return found
+
+
+def _inserting(server: Server, act: Callable[[], Measured]) -> Measured:
+    """While a gateway inserts."""
+    with gateway(server, DATABASE, _INSERT) as waits:
+        line = act()
+    line.p99_ms = p99_ms(waits)
+    return line
+
+
+def _client(server: Server) -> list[str]:
+    return ["mariadb", "--no-defaults", f"-h{server.host}", f"-P{server.port}", "-uroot", "--local-infile=1", DATABASE]
+
+
+def _drain(server: Server) -> Measured:
+    """The bound of any reader. Twice, since the first reader finds the server's memory cold."""
+    command = [*_client(server), "--quick", "-B", "-e", "SELECT * FROM Facts"]
+    return min((run("C client drains the rows to nowhere", command) for _ in range(2)), key=lambda line: line.seconds)
+
+
+def _fill(server: Server, tsv: Path) -> None:
+    server.execute(f"DROP DATABASE IF EXISTS {DATABASE}", f"CREATE DATABASE {DATABASE}")
+    server.execute(facts_ddl(), database=DATABASE)
+    _load(server, tsv, "Facts")
+    server.execute("ANALYZE TABLE Facts", database=DATABASE)
+
+
+def _load(server: Server, tsv: Path, table: str) -> None:
+    load = f"SET time_zone='+00:00'; LOAD DATA LOCAL INFILE '{tsv}' INTO TABLE {table}"
+    subprocess.run([*_client(server), "-e", load], check=True, stdout=subprocess.DEVNULL)
+
+
+def _load_elsewhere(server: Server, tsv: Path) -> Measured:
+    server.execute("CREATE TABLE Loaded LIKE Facts", database=DATABASE)
+    begin = time.perf_counter()
+    _load(server, tsv, "Loaded")
+    line = Measured("LOAD DATA of the same rows", time.perf_counter() - begin)
+    server.execute("DROP TABLE Loaded", database=DATABASE)
+    return line
+
+
+def _cuts(server: Server) -> list[str]:
+    """Hours, so that about as many rows lie between two of them as one of our transactions deletes."""
+    hours = server.execute(
+        "SELECT DATE_FORMAT(creationDate, '%Y-%m-%d %H:00:00'), COUNT(*) FROM Facts "
+        "WHERE creationDate < '2026-07-02' GROUP BY 1 ORDER BY 1",
+        database=DATABASE,
+    )
+    cuts, rows = [hours[0][0]], 0
+    for hour, count in hours:
+        if rows + count > _SLICE_ROWS and rows:
+            cuts.append(hour)
+            rows = 0
+        rows += count
+    return [*cuts, "2026-07-02"]
+
+
+def _delete(server: Server, cuts: list[str]) -> Measured:
+    """The same ranges in transactions of about the same size, with nothing proven."""
+    connection = server.connect(DATABASE)
+    begin = time.perf_counter()
+    with connection.cursor() as cursor:
+        cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        for start, end in pairwise(cuts):
+            cursor.execute(f"DELETE FROM Facts WHERE creationDate >= '{start}' AND creationDate < '{end}'")
+    seconds = time.perf_counter() - begin
+    connection.close()
+    return Measured("bare DELETEs of ranges of the same size", seconds)
+
+
+def _pt_archiver(server: Server) -> list[str]:
+    source = f"h={server.host},P={server.port},u=root,D={DATABASE},t=Facts,i=arrival"
+    where = ["--where", "creationDate < '2026-07-02'"]
+    return [
+        "pt-archiver",
+        "--source",
+        source,
+        "--purge",
+        *where,
+        "--limit",
+        "1000",
+        "--commit-each",
+        "--no-check-charset",
+    ]
+
+
+def _environment(server: Server, s3: S3Server, folder: Path) -> tuple[str, dict[str, str]]:
+    """A new bucket, and the variables of an instance that archives into it."""
+    bucket = s3.make_bucket()
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "EXPORT_", "MYSQL_"))}
+    return bucket, {
+        **kept,
+        "MYSQL_HOST": server.host,
+        "MYSQL_PORT": str(server.port),
+        "MYSQL_USER": "root",
+        "EXPORT_BUCKET": bucket,
+        "EXPORT_LOCALDIRECTORY": str(folder),
+        "AWS_ENDPOINT": s3.url,
+        "AWS_ACCESSKEYID": s3.access.access_key_id or "",
+        "AWS_SECRETACCESSKEY": s3.access.secret_access_key or "",
+        # What a bare client reads.
+        "AWS_ENDPOINT_URL": s3.url,
+        "AWS_ACCESS_KEY_ID": s3.access.access_key_id or "",
+        "AWS_SECRET_ACCESS_KEY": s3.access.secret_access_key or "",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+
+
+#: Every object of the bucket in its first argument, read and decoded, and nothing else.
+_SCAN = """
+import boto3, pyarrow, pyarrow.parquet, sys
+client = boto3.client("s3")
+for page in client.get_paginator("list_objects_v2").paginate(Bucket=sys.argv[1], Prefix="facts/"):
+    for found in page["Contents"]:
+        if found["Key"].endswith(".parquet"):
+            body = client.get_object(Bucket=sys.argv[1], Key=found["Key"])["Body"].read()
+            pyarrow.parquet.read_table(pyarrow.BufferReader(body))
+"""
