@@ -92,7 +92,13 @@ def test_a_store_that_ignores_conditions_gets_an_archive_and_no_purge(site, bad_
     assert "If-None-Match" in ran.sentence
     assert "nothing is deleted" in ran.sentence.lower()
     assert site.iotdb.rows() == archived_rows(site.store) == Counter(ROWS)
+    assert _decision(site) == "store_overwrites"
     site.finish(ROWS)
+    assert _decision(site) == "yes"
+
+
+def _decision(site: Site) -> str:
+    return site.export("--dry-run", "--json").document["purge"]["decision"]
 
 
 def test_garbage_under_an_objects_name_stops_that_window_and_no_other(site, s3_server):

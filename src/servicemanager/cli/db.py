@@ -30,7 +30,7 @@ def _group() -> None: ...
 def _check(
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
 ) -> None:
-    """Say what the database looks like, what is in the way, and what would make it faster. Changes nothing.
+    """Say what the database looks like, what is in the way, and what would make it faster; change nothing of it.
 
     Exit status 0: nothing is in the way. 1: something is. 2: wrong settings. 4: the database can't be reached.
     """

@@ -16,9 +16,12 @@ from servicemanager.export.preflight import check_column
 from servicemanager.export.staging import failing_in, sweep
 from servicemanager.export.tools import LEASE_NAME, SLICE_ROWS, Tools
 from servicemanager.export.work import Tally, execute
-from servicemanager.iotdb.engine import Database, database_uuid
+from servicemanager.iotdb.engine import Database, database_uuid, read_meta, write_meta
 from servicemanager.iotdb.facts import Facts
 from servicemanager.jobs.job import JobContext, JobResult
+
+#: In sm_meta: the store that was last found to let objects be overwritten.
+_OVERWRITABLE = "store_overwrites"
 
 
 @dataclass(frozen=True)
@@ -41,20 +44,31 @@ class ExportJob:
     def plan(self) -> ExportPlan:
         """What a run would do now. Changes nothing."""
         claim = marker.look(self.store, database_uuid(self.database))
-        return self._plan(claim)
+        with self.database.reading() as connection:
+            overwritable = read_meta(connection, _OVERWRITABLE) == self.store.url
+        return self._plan(marker.Claim.OVERWRITABLE if overwritable else claim)
 
     def run(self, context: JobContext) -> JobResult:
         tools = self.tools(context)
         with failing_in(self.staging):
             sweep(self.staging, tools.uuid)
         check_column(self.database, self.facts, tools.journal)
-        claim = marker.claim(self.store, tools.uuid)
-        plan = self._plan(claim)
+        plan = self._plan(self._claim(tools))
         if plan.purge is Purge.YES:
             self.facts.check_delete()
         tally = Tally(context.counts, _problems(plan), list(plan.notices))
         execute(tools, plan, tally)
         return JobResult(dict(tally.counts), tuple(tally.problems), tuple(tally.notices))
+
+    def _claim(self, tools: Tools) -> marker.Claim:
+        """Also remembers, for a dry run, a store that lets objects be overwritten: only trying tells."""
+        claim = marker.claim(self.store, tools.uuid)
+        overwritable = self.store.url if claim is marker.Claim.OVERWRITABLE else ""
+        with self.database.transaction() as tx:
+            tools.context.lease.pass_fence(tx)
+            if (read_meta(tx, _OVERWRITABLE) or "") != overwritable:
+                write_meta(tx, _OVERWRITABLE, overwritable)
+        return claim
 
     def _plan(self, claim: marker.Claim) -> ExportPlan:
         sources = Sources(self.database, self.facts, Journal(self.database), self.store)
