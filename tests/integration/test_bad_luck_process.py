@@ -126,13 +126,6 @@ def test_a_second_signal_ends_a_run_at_once(site, proxy):
     site.finish(ROWS)
 
 
-def test_a_killed_runs_left_overs_are_swept_by_the_next_run(site, proxy):
-    ran = signalled(site, proxy, b" AS slice", signal.SIGKILL, CLUSTER_LEASE="2s")
-    assert ran.status == -signal.SIGKILL
-    assert len(list(site.staging.iterdir())) == 1
-    site.finish(ROWS)
-
-
 def test_until_a_killed_runs_lease_ends_the_next_one_says_who_had_it(site, proxy):
     signalled(site, proxy, b"INSERT INTO sm_archive_object", signal.SIGKILL, CLUSTER_LEASE="20s")
     ran = site.export()

@@ -18,7 +18,7 @@ def test_other_threads_go_on_while_the_server_is_slow(mysql_server: Server, mysq
     thread.start()
     try:
         begin = time.monotonic()
-        assert sum(table.num_rows for table in read_mysql(database, "SELECT 1 AS n, SLEEP(1) AS s")) == 1
+        assert read_mysql(database, "SELECT 1 AS n, SLEEP(1) AS s").num_rows == 1
         assert time.monotonic() - begin > 1
     finally:
         done.set()

@@ -236,7 +236,7 @@ def _layout(*, local: bool, string: pa.DataType = _STRING) -> pa.Schema:
 
 def _to_archive(rows: pa.Table, time: StoredTime) -> pa.Table:
     stored = rows.column(STORED)
-    columns = [rows.column(name) for name in COLUMNS]
+    columns = [rows.column(name).cast(_schema(time).field(name).type) for name in COLUMNS]
     columns.append(pa.array(time.to_utc(stored.to_numpy())).cast(pa.timestamp("us", tz="UTC")))
     if isinstance(time, WallTime):
         columns.append(stored.cast(pa.timestamp("us")))

@@ -73,7 +73,7 @@ def _live_rows(tools: Tools, piece: Slice) -> pa.Table:
     for _ in range(3):
         reading = read_window(tools, piece.window)
         if reading.counted == fingerprint_rows(reading.rows):
-            return reading.rows
+            return reading.rows.cast(READ_SCHEMA)
     raise ArchiveDamaged(f"The rows of {piece.window} change while they are read: the next run tries again.")
 
 

@@ -35,6 +35,10 @@ _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 -- stored values have no zone
 _MANY = 2
 #: The first day that servers call a date, and that has neighbours in every calendar.
 _EVER = datetime(1000, 1, 1)  # noqa: DTZ001
+#: READ_SCHEMA in less memory: most strings occur again and again.
+_COMPACT = pa.schema(
+    [(f.name, pa.dictionary(pa.int32(), f.type) if f.name in STRINGS else f.type) for f in READ_SCHEMA]
+)
 
 
 @dataclass(frozen=True)
@@ -103,12 +107,12 @@ class Facts:
         return rows.filter(inside)
 
     def read(self, window: Window) -> pa.Table:
-        """The rows of `window` in READ_SCHEMA, in no order.
+        """The rows of `window`, in no order: READ_SCHEMA with strings as in dictionaries.
 
         All of them are in memory at once, so `window` must be bounded.
         """
         query = self._sql.select(self._where(window))
-        return _READERS[self._database.dialect](self._database, query).cast(READ_SCHEMA)
+        return _compact(_READERS[self._database.dialect](self._database, query).to_batches())
 
     def fingerprints(
         self, connection: sa.Connection, windows: Sequence[Window], *, lock: bool = False
@@ -149,6 +153,14 @@ class Facts:
 
     def _count(self, where: str) -> int:
         return int(self._query(f"SELECT COUNT(*) FROM {self.shape.table} WHERE {where}")[0][0])
+
+
+def _compact(batches: list[pa.RecordBatch]) -> pa.Table:
+    """Takes the batches out of the list: what the reader made is freed piece by piece."""
+    tables = [_COMPACT.empty_table()]
+    while batches:
+        tables.append(pa.Table.from_batches([batches.pop()]).cast(_COMPACT))
+    return pa.concat_tables(tables)
 
 
 _READERS: dict[str, Callable[[Database, str], pa.Table]] = {"mysql": read_mysql, "sqlite": read_sqlite}
