@@ -29,6 +29,7 @@ from servicemanager.errors import (
 from servicemanager.jobs.job import JobResult
 from support.faults import Step, Steps
 from support.faults_export import Export, Failure
+from support.faults_throw import LOST_ANSWERS, throw
 
 pytestmark = pytest.mark.usefixtures("impatient")
 
@@ -46,13 +47,6 @@ ANSWERS = {
     "stat": [BucketUnreachable],
     "list": [BucketUnreachable, ArchiveRefused],
 }
-
-
-def throw(error: BaseException) -> Callable[[Step], None]:
-    def deed(_: Step) -> None:
-        raise error
-
-    return deed
 
 
 def suffer(world, step: Step, deed: Callable[[Step], None]) -> JobResult | Failure:
@@ -152,12 +146,6 @@ def test_a_connection_that_the_network_drops(old_world, thinned, subtests):
 def _cut(step: Step) -> None:
     with suppress(OSError):
         step.connection._sock.shutdown(socket.SHUT_RDWR)
-
-
-LOST_ANSWERS = {
-    "mysql": pymysql.OperationalError(2013, "Lost connection to MySQL server during query"),
-    "sqlite": sqlite3.OperationalError("disk I/O error"),
-}
 
 
 @ON_BOTH

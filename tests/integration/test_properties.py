@@ -20,7 +20,7 @@ from servicemanager.archive.parquet import FOLDER, parse_key
 from servicemanager.export import planning
 from servicemanager.export.plan import Bounds
 from servicemanager.jobs.job import JobResult
-from support.exports import archived_rows, archived_tables, make_job, run
+from support.exports import archived_rows, archived_tables, make_job, restore, rows_of_table, run
 from support.forms import Form, database_of, empty, scratch
 from support.iotdb import ZONE, Iotdb, reading
 from support.rows import COLUMNS, contents, moment
@@ -139,6 +139,32 @@ def test_what_is_due_is_archived_as_it_was_and_the_rest_stays(form, iotdb, today
         assert archived_by_duckdb(folder) == due
     assert iotdb.rows() == rows - due
     assert result.counts.get("rows_archived", 0) == result.counts.get("rows_purged", 0) == due.total()
+
+
+@lenient(max_examples=6)
+@given(st.sampled_from(TODAYS), st.integers(1, 20), st.integers(1, 6), st.data())
+def test_what_was_archived_comes_back_as_it_was_and_goes_again_undoubled(
+    form, iotdb, today, window_rows, slice_rows, data
+):
+    rows = Counter(data.draw(rows_of(form, today, 3)))
+    due = Counter({row: count for row, count in rows.items() if row[12] < arrival(form, today)})
+    empty(iotdb)
+    iotdb.execute("DROP TABLE IF EXISTS Facts_restored")
+    iotdb.insert(rows.elements())
+    export = Export(window_rows=window_rows, slice_rows=slice_rows)
+    with scratch() as folder:
+        export.run(iotdb, folder, today)
+        store = store_in(folder)
+        objects = {stat.key for stat in store.list("")}
+        assert restore(iotdb, store, chunk_rows=3).counts["rows_restored"] == due.total()
+        assert rows_of_table(iotdb, "Facts_restored") == due
+        assert iotdb.rows() == rows - due
+        assert restore(iotdb, store, "Facts").counts["rows_restored"] == due.total()
+        assert iotdb.rows() == rows
+        assert export.run(iotdb, folder, today).problems == ()
+        assert {stat.key for stat in store.list("")} == objects
+        assert archived_rows(store) == due
+    assert iotdb.rows() == rows - due
 
 
 def histories(form: Form, today: date) -> st.SearchStrategy[list]:

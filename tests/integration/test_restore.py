@@ -5,16 +5,12 @@ from collections import Counter
 
 import pytest
 
-from servicemanager.archive.objects import open_store
-from servicemanager.archive.proof import Stores
-from servicemanager.archive.restore import RestoreJob, Source
+from servicemanager.archive.restore import Source
 from servicemanager.archive.verify import Days
 from servicemanager.errors import ArchiveRefused, DatabaseRefused, Stopped
 from servicemanager.iotdb.columns import COLUMNS
-from servicemanager.jobs.job import Silence
-from servicemanager.jobs.runner import Runner
-from support.exports import LEASE, archived_rows, days_ago, make_job, run
-from support.iotdb import ZONE, reading
+from support.exports import archived_rows, days_ago, make_job, restore, rows_of_table, run
+from support.iotdb import reading
 
 ROWS = [
     *[reading(days_ago(day, hour), data=n) for day in (3, 2, 1) for hour in (1, 14) for n in range(5)],
@@ -35,35 +31,20 @@ def archived(iotdb, store, staging):
     return store
 
 
-def restore(iotdb, store, target="Facts_restored", days=None, source=Source.JOURNAL, stop=None):
-    job = RestoreJob(iotdb.database, Stores(store, open_store), days or Days(), target, ZONE, source)
-    return Runner(iotdb.database, LEASE, Silence(), stop or threading.Event()).run(job)
-
-
-def rows_of(iotdb, table) -> Counter:
-    """As `Iotdb.rows`, of another table."""
-    iotdb.execute("ALTER TABLE Facts RENAME TO Facts_aside", f"ALTER TABLE {table} RENAME TO Facts")
-    try:
-        return iotdb.rows()
-    finally:
-        iotdb.database.close()  # SQLite refuses to rename by what another connection remembers of the tables
-        iotdb.execute(f"ALTER TABLE Facts RENAME TO {table}", "ALTER TABLE Facts_aside RENAME TO Facts")
-
-
 @pytest.mark.parametrize("source", list(Source))
 def test_all_rows_come_back_into_a_table_of_their_own_and_repeating_changes_nothing(iotdb, archived, source):
     result = restore(iotdb, archived, source=source)
     assert result.counts["rows_restored"] == len(ROWS) + len(LATE)
-    assert rows_of(iotdb, "Facts_restored") == Counter(ROWS + LATE)
+    assert rows_of_table(iotdb, "Facts_restored") == Counter(ROWS + LATE)
     assert restore(iotdb, archived, source=source).counts["rows_restored"] == 0
-    assert rows_of(iotdb, "Facts_restored") == Counter(ROWS + LATE)
+    assert rows_of_table(iotdb, "Facts_restored") == Counter(ROWS + LATE)
     assert iotdb.rows() == Counter()
 
 
 def test_only_the_days_asked_for_come_back(iotdb, archived):
     day = days_ago(2).date()
     restore(iotdb, archived, days=Days(day, day))
-    assert rows_of(iotdb, "Facts_restored") == Counter(ROWS[10:20] + ROWS[30:])
+    assert rows_of_table(iotdb, "Facts_restored") == Counter(ROWS[10:20] + ROWS[30:])
 
 
 def test_into_facts_they_are_archived_but_not_purged_and_the_next_export_doubles_nothing(iotdb, archived, staging):
@@ -123,7 +104,7 @@ def test_a_run_that_was_stopped_half_way_is_finished_by_the_next(iotdb, archived
     with pytest.raises(Stopped):
         restore(iotdb, archived, stop=StopAfterTwo())
     restore(iotdb, archived)
-    assert rows_of(iotdb, "Facts_restored") == Counter(ROWS + LATE)
+    assert rows_of_table(iotdb, "Facts_restored") == Counter(ROWS + LATE)
     with pytest.raises(Stopped):
         restore(iotdb, archived, "Facts", stop=StopAfterTwo())
     assert 0 < sum(iotdb.rows().values()) < len(ROWS)

@@ -16,6 +16,9 @@ import pytest
 from servicemanager.archive.folder import FolderStore
 from servicemanager.archive.objects import ObjectStore, open_store
 from servicemanager.archive.parquet import FOLDER
+from servicemanager.archive.proof import Stores
+from servicemanager.archive.restore import RestoreJob
+from servicemanager.archive.verify import Days
 from servicemanager.export.job import ExportJob
 from servicemanager.export.planning import Wishes
 from servicemanager.iotdb.columns import COLUMNS
@@ -36,6 +39,24 @@ def make_job(iotdb: Iotdb, store: ObjectStore, staging: Path, *, slice_rows: int
 
 def run(job: ExportJob, lease: timedelta = LEASE) -> JobResult:
     return Runner(job.database, lease, Silence(), threading.Event()).run(job)
+
+
+def restore(
+    iotdb: Iotdb, store: ObjectStore, target: str = "Facts_restored", stop: threading.Event | None = None, **options
+) -> JobResult:
+    """What was archived, back into `target`; `options` are those of `RestoreJob`."""
+    days = options.pop("days", Days())
+    job = RestoreJob(iotdb.database, Stores(store, open_store), days, target, ZONE, **options)
+    return Runner(iotdb.database, LEASE, Silence(), stop or threading.Event()).run(job)
+
+
+def rows_of_table(iotdb: Iotdb, table: str) -> Counter:
+    """As `Iotdb.rows`, of another table."""
+    iotdb.execute("ALTER TABLE Facts RENAME TO Facts_aside", f"ALTER TABLE {table} RENAME TO Facts")
+    try:
+        return iotdb.rows()
+    finally:
+        iotdb.execute(f"ALTER TABLE Facts RENAME TO {table}", "ALTER TABLE Facts_aside RENAME TO Facts")
 
 
 def archived_tables(store: ObjectStore) -> Iterator[tuple[str, object]]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import traceback
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -34,6 +35,8 @@ LEASE = timedelta(seconds=60)
 #: So few that a window of some rows has several slices.
 SLICE_ROWS = 8
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Place:
@@ -57,6 +60,17 @@ class Place:
 
     def open_store(self) -> ObjectStore:
         return _open_once(self.archive, self.access)
+
+    @contextmanager
+    def watched(self, steps: Steps, *, waits: bool = True) -> Iterator[tuple[Database, WatchedStore]]:
+        """The database and the store, all of whose steps are counted."""
+        database, store = self.open_database(waits=waits), self.open_store()
+        try:
+            watch_sql(database, steps)
+            folder = isinstance(store, FolderStore)
+            yield database, watched_folder(store._root, steps) if folder else WatchedStore(store, steps)
+        finally:
+            database.close()
 
     def day(self, days_ago: int) -> date:
         return self.today - timedelta(days=days_ago)
@@ -99,33 +113,26 @@ class Export:
     waits: bool = True
 
     def run(self) -> JobResult:
-        database = self.place.open_database(waits=self.waits)
-        try:
-            return self._run_on(database)
-        finally:
-            database.close()
+        with self.place.watched(self.steps, waits=self.waits) as (database, store):
+            return Runner(database, self.lease, Silence(), self.stop).run(self.job(database, store))
 
     def attempt(self) -> JobResult | Failure:
-        """The result, or what was raised."""
-        try:
-            return self.run()
-        except BaseException as error:  # noqa: BLE001 -- whoever asks looks at every one
-            _let_go(error)
-            return Failure(type(error), str(error))
+        return outcome_of(self.run)
 
-    def _run_on(self, database: Database) -> JobResult:
-        watch_sql(database, self.steps)
+    def job(self, database: Database, store: WatchedStore) -> ExportJob:
         facts = WatchedFacts(Facts.open(database, ZONE), database, self.steps)
         wishes = Wishes(ZoneInfo(ZONE), 1, self.purge, before=self.before or self.place.today)
         staging = watched_path(self.place.staging, self.steps)
-        job = ExportJob(database, facts, self._store(), open_store, staging, wishes, slice_rows=SLICE_ROWS, ahead=False)
-        return Runner(database, self.lease, Silence(), self.stop).run(job)
+        return ExportJob(database, facts, store, open_store, staging, wishes, slice_rows=SLICE_ROWS, ahead=False)
 
-    def _store(self) -> WatchedStore:
-        store = self.place.open_store()
-        if isinstance(store, FolderStore):
-            return watched_folder(store._root, self.steps)
-        return WatchedStore(store, self.steps)
+
+def outcome_of(run: Callable[[], T]) -> T | Failure:
+    """The result, or what was raised."""
+    try:
+        return run()
+    except BaseException as error:  # noqa: BLE001 -- whoever asks looks at every one
+        _let_go(error)
+        return Failure(type(error), str(error))
 
 
 def _let_go(error: BaseException | None) -> None:

@@ -1,4 +1,4 @@
-"""Exports in processes of their own, that a signal of theirs stops or kills at a step.
+"""Exports, and other work, in processes of their own, that a signal of theirs stops or kills at a step.
 
 They are forked from one server process that has imported everything and runs nothing, so that each starts at once.
 """
@@ -12,9 +12,10 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from typing import Any
@@ -27,12 +28,12 @@ import pytest
 import sqlalchemy.dialects.mysql.pymysql
 import sqlalchemy.dialects.sqlite.pysqlite  # noqa: F401
 
-from servicemanager.jobs.job import JobResult
-
 from .faults import Step, Steps
 from .faults_export import LEASE, Export, Place
 
 _PATIENCE = 60  # seconds
+#: Called with a place, the steps and `lease`, makes something to `run`. Must be known by a name, to be sent over.
+Work = Callable[..., Any]
 STOPPING = "stopping"
 
 
@@ -42,7 +43,7 @@ class Killed(Exception):
 
 @dataclass
 class Worker:
-    """A running export."""
+    """A running export, or other work."""
 
     process: Any
     report: Connection
@@ -55,8 +56,8 @@ class Worker:
     def wake(self) -> None:
         os.kill(self.process.pid, signal.SIGCONT)
 
-    def result(self) -> JobResult:
-        """Raises what the export raised, or Killed."""
+    def result(self) -> Any:
+        """Raises what the work raised, or Killed."""
         try:
             outcome = self._outcome()
         finally:
@@ -85,7 +86,7 @@ class Worker:
 
 
 class Workers:
-    """Starts exports."""
+    """Starts them."""
 
     def __init__(self) -> None:
         self._context = multiprocessing.get_context("forkserver")
@@ -95,17 +96,25 @@ class Workers:
             patch.setenv("OPENBLAS_NUM_THREADS", "1")  # else numpy starts threads at its import
             forkserver.ensure_running()
 
-    def start(self, place: Place, at: int, sign: signal.Signals = signal.SIGKILL, lease: timedelta = LEASE) -> Worker:
-        """An export that sends itself the signal at a step."""
+    def start(
+        self,
+        place: Place,
+        at: int,
+        sign: signal.Signals = signal.SIGKILL,
+        lease: timedelta = LEASE,
+        work: Work = Export,
+    ) -> Worker:
+        """An export, or other work, that sends itself the signal at a step."""
         mine, theirs = self._context.Pipe(duplex=False)
-        process = self._context.Process(target=_work, args=(place, at, sign, lease, dict(os.environ), theirs))
+        arguments = (partial(work, place, lease=lease), at, sign, dict(os.environ), theirs)
+        process = self._context.Process(target=_work, args=arguments)
         process.start()
         theirs.close()
         return Worker(process, mine)
 
 
 def _work(
-    place: Place, at: int, sign: signal.Signals, lease: timedelta, environ: Mapping[str, str], report: Connection
+    work: Callable[[Steps], Any], at: int, sign: signal.Signals, environ: Mapping[str, str], report: Connection
 ) -> None:
     gc.disable()  # it would look through all that was imported, and copy it
     os.environ.clear()
@@ -117,7 +126,7 @@ def _work(
         os.kill(os.getpid(), sign)
 
     try:
-        outcome: object = Export(place, Steps({at}, deed), lease=lease).run()
+        outcome: object = work(Steps({at}, deed)).run()
     except BaseException as error:  # noqa: BLE001 -- it is raised again where it is waited for
         outcome = error
     report.send(outcome)

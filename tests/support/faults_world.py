@@ -49,6 +49,8 @@ class World:
     #: What the archive holds after a run without faults; None where that depends on the fault.
     expected_objects: frozenset[str] | None = None
     _kept_rows: Counter = field(default_factory=Counter)
+    #: Those of the rows that were in Facts at the beginning.
+    kept_facts: Counter = field(default_factory=Counter)
     _kept_objects: frozenset[str] = frozenset()
 
     @property
@@ -69,6 +71,7 @@ class World:
         """With these rows besides."""
         self.insert(rows)
         self._kept_rows = self.rows.copy()
+        self.kept_facts = self.facts()
         self._kept_objects = frozenset(self.objects())
         if isinstance(self.store, FolderStore) and self.store._root.exists():
             shutil.copytree(self.store._root, f"{self.store._root}.kept")
@@ -123,10 +126,24 @@ class World:
         if doomed:
             self.store._client.delete_objects(Bucket=self.store._bucket, Delete={"Objects": doomed})
 
+    def overwrite(self, key: str, body: bytes | None) -> None:
+        """What no archive does: another body for the object, or none."""
+        store = self.store
+        if isinstance(store, FolderStore):
+            path = store._root / key
+            path.unlink(missing_ok=True)
+            if body is not None:
+                path.write_bytes(body)
+        elif body is None:
+            self._remove({key})
+        else:
+            store._client.put_object(Bucket=store._bucket, Key=store._prefix + key, Body=body)
+
     # What there is.
 
-    def facts(self) -> Counter:
-        facts = tables.facts.c
+    def facts(self, table: str = "Facts") -> Counter:
+        """The rows of that table."""
+        facts = tables.facts.to_metadata(sa.MetaData(), name=table).c
         with self.iotdb.database.reading() as connection:
             found = connection.execute(sa.select(*(facts[name] for name in COLUMNS), facts.creationDate))
             return Counter(tuple(row) for row in found)
@@ -191,15 +208,19 @@ class World:
         self.iotdb.execute("UPDATE sm_lease SET expires_at = '2000-01-01 00:00:00' WHERE holder IS NOT NULL")
 
     def finish(self) -> JobResult:
-        """The next run, once the last one's lease has expired, whatever that one left behind."""
-
-        def attempt() -> JobResult:
-            self.expire_lease()
-            return Export(self.place).run()
-
-        result = patiently(attempt)
+        """The next export, whatever the last run left behind."""
+        result = self.again(Export(self.place).run)
         assert result.problems == ()
         return result
+
+    def again(self, run: Callable[[], T]) -> T:
+        """The next run, once the last one's lease has expired."""
+
+        def attempt() -> T:
+            self.expire_lease()
+            return run()
+
+        return patiently(attempt)
 
     def drop_connections(self) -> None:
         """As the server does with those that stay silent for too long."""

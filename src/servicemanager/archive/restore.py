@@ -19,8 +19,9 @@ from servicemanager.archive.journal import ArchivedObject, Journal
 from servicemanager.archive.parquet import FOLDER, parse_key, read_object
 from servicemanager.archive.proof import Stores, read_proven
 from servicemanager.archive.restore_facts import Returning
+from servicemanager.archive.restore_target import prepare_target
 from servicemanager.archive.verify import Days
-from servicemanager.errors import ArchiveDamaged, ArchiveRefused, ObjectCold
+from servicemanager.errors import ArchiveDamaged, ArchiveRefused, ObjectCold, ObjectMissing
 from servicemanager.iotdb import tables
 from servicemanager.iotdb.engine import Database
 from servicemanager.iotdb.facts import Facts
@@ -28,8 +29,8 @@ from servicemanager.iotdb.fingerprint import fingerprint_rows
 from servicemanager.iotdb.insert import insert_rows
 from servicemanager.jobs.job import JobContext, JobResult
 
-#: Rows of one transaction.
-_CHUNK_ROWS = 20_000
+#: Rows of one transaction. What is put down of a restore counts in these, so it stays what it is.
+CHUNK_ROWS = 20_000
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _PLATFORM = {"announcement", "registration", "messages", "devicestatistics", "devicehistorystatus", "user", "releases"}
 
@@ -61,6 +62,7 @@ class RestoreJob:
     target: str
     datetime_zone: str
     source: Source = Source.JOURNAL
+    chunk_rows: int = CHUNK_ROWS
     lease_name: str = "job:export"
     name: str = "restore"
 
@@ -73,13 +75,16 @@ class RestoreJob:
         self._check_target()
         if self.target == "Facts":
             return self._return_to_facts(context)
-        self._make_target()
+        prepare_target(self.database, self.target, context.lease)
         return self._copy(context)
 
     def _check_target(self) -> None:
         name = self.target
         if not _IDENTIFIER.fullmatch(name) or name.lower() in _PLATFORM or name.lower().startswith("sm_"):
             raise ArchiveRefused(f"{name!r} can't be restored into: name a table of its own, or Facts.")
+        if name.lower() == "facts" and name != "Facts":
+            # Some databases take it for the same table, of which the journal must know.
+            raise ArchiveRefused(f"{name!r} can't be restored into: write Facts, or name a table of its own.")
         if name == "Facts" and self.source is Source.BUCKET:
             raise ArchiveRefused(
                 "Only the journal knows which rows have left Facts: run servicemanager db adopt first, or restore into "
@@ -97,23 +102,6 @@ class RestoreJob:
             if name and name.creation_date in self.days:
                 yield Piece(self.stores.current.url_of(stat.key), stat.size)
 
-    def _make_target(self) -> None:
-        """An empty copy of Facts; a table that holds rows which were not restored is refused."""
-        with self.database.reading() as connection:
-            exists = sa.inspect(connection).has_table(self.target)
-        with self.database.transaction() as tx:
-            if not exists:
-                _create_like_facts(self.database, tx, self.target)
-                # It may have been there once, and dropped since.
-                tx.execute(tables.restore.delete().where(tables.restore.c.target == self.target))
-                return
-            ours = tx.execute(sa.select(tables.restore.c.chunk).where(tables.restore.c.target == self.target).limit(1))
-            occupied = tx.exec_driver_sql(f"SELECT 1 FROM {self.target} LIMIT 1")  # noqa: S608 -- an identifier
-            if ours.first() is None and occupied.first() is not None:
-                raise ArchiveRefused(
-                    f"The table {self.target} holds rows that were not restored: name another one with --into."
-                )
-
     def _copy(self, context: JobContext) -> JobResult:
         facts = Facts.open(self.database, self.datetime_zone, self.target)
         pieces = self.plan()
@@ -123,7 +111,7 @@ class RestoreJob:
             context.checkpoint()
             try:
                 rows = self._rows(piece)
-            except (ArchiveDamaged, ObjectCold) as error:
+            except (ArchiveDamaged, ObjectCold, ObjectMissing) as error:
                 problems.append(str(error))
                 continue
             restored += self._insert_chunks(context, facts, piece, rows)
@@ -143,8 +131,8 @@ class RestoreJob:
         key = self.stores.locate(piece.url)[1]
         done = self._done(key)
         inserted = 0
-        for chunk, start in enumerate(range(0, rows.num_rows, _CHUNK_ROWS)):
-            part = rows.slice(start, _CHUNK_ROWS)
+        for chunk, start in enumerate(range(0, rows.num_rows, self.chunk_rows)):
+            part = rows.slice(start, self.chunk_rows)
             context.progress.advance("restored", part.num_rows)
             if chunk in done:
                 continue
@@ -176,10 +164,3 @@ class RestoreJob:
                 except (ArchiveDamaged, ObjectCold) as error:
                     problems.append(str(error))
         return JobResult({"rows_restored": restored}, tuple(problems))
-
-
-def _create_like_facts(database: Database, tx: sa.Connection, name: str) -> None:
-    if database.dialect == "mysql":
-        tx.exec_driver_sql(f"CREATE TABLE {name} LIKE Facts")
-    else:
-        tx.execute(sa.schema.CreateTable(tables.facts.to_metadata(sa.MetaData(), name=name)))

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 import sqlalchemy as sa
 
-from servicemanager.errors import DatabaseRefused, ServiceManagerError
+from servicemanager.errors import DatabaseBusy, DatabaseRefused, ServiceManagerError
 from servicemanager.iotdb.engine import Database
 from servicemanager.iotdb.facts import Facts
 
@@ -149,11 +149,23 @@ def _one(database: Database, query: str) -> str:
         return str(connection.exec_driver_sql(query).scalar())
 
 
-def add_facts_index(database: Database, wait_seconds: int = 5) -> None:
+def add_facts_index(database: Database, wait_seconds: int = 1) -> None:
     """Add the index while the gateway goes on inserting.
 
-    Raises DatabaseBusy when a transaction keeps the table for longer than `wait_seconds`: nothing was changed.
+    Raises DatabaseBusy when a transaction keeps the table for longer than `wait_seconds`: nothing was changed. That
+    is short because inserts wait behind whoever waits for the table.
     """
+    try:
+        _add_facts_index(database, wait_seconds)
+    except DatabaseBusy as error:
+        raise DatabaseBusy(
+            f"The index was not added, and nothing was changed: a transaction at {database.place} has Facts in use, "
+            "and inserts would wait behind us. End it, or try again when it is over; servicemanager db check shows "
+            "long ones."
+        ) from error
+
+
+def _add_facts_index(database: Database, wait_seconds: int) -> None:
     with database.reading() as connection:
         if database.dialect == "sqlite":
             connection.execute(sa.text("CREATE INDEX IF NOT EXISTS facts_creation ON Facts (creationDate)"))

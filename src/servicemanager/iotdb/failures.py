@@ -15,6 +15,7 @@ _LOST = {
     *(1040, 1047, 1053, 1077, 1079, 1129, 1152, 1158, 1159, 1160, 1161, 1184, 1203, 1226, 1927),
     *(2002, 2003, 2005, 2006, 2013, 2026, 2055, 3169, 4031),
 }
+_FULL = {1021, 1114}
 _READ_ONLY = {1290, 1792, 1836}
 #: 1062: another instance has just written the same row.
 _LOCKED = {1062, 1205, 1213, 1637, 3572}
@@ -67,6 +68,10 @@ def _mysql(code: int, text: str, place: str, account: str) -> ServiceManagerErro
         return DatabaseRefused(
             f"{place} logs statements, not rows (binlog_format=STATEMENT), which forbids short locks: set "
             "binlog_format to ROW or MIXED."
+        )
+    if code in _FULL:
+        return DatabaseRefused(
+            f"The server at {place} has no space left ({code}: {text}): make room there, then run this again."
         )
     if code in {1146, 1054, 1051}:
         return DatabaseRefused(f"{place} lacks a table or a column ({text}): check MYSQL_DATABASE.")
