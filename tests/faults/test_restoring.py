@@ -6,6 +6,7 @@ into a table that was dropped since.
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import partial
 
 import pymysql
@@ -17,6 +18,7 @@ from support.faults import Step, Steps
 from support.faults_export import Failure
 from support.faults_process import Killed
 from support.faults_restore import TARGET, Restore, Restoring, make_purged
+from support.faults_rows import late
 from support.faults_throw import LOST_ANSWERS, throw
 
 pytestmark = pytest.mark.usefixtures("impatient")
@@ -97,6 +99,30 @@ def test_a_server_whose_disk_is_full_is_named(restoring, number, text, thinned, 
             outcome = suffer(restoring, step, throw(pymysql.OperationalError(number, text)))
             assert outcome.kind is DatabaseRefused
             assert "has no space left" in outcome.text
+
+
+@ON_MARIADB
+@pytest.mark.parametrize("restoring", ["Facts"], indirect=True)
+def test_readings_that_arrive_while_others_return_stay_beside_them_and_are_not_counted(restoring, thinned, subtests):
+    world, steps = restoring.world, restoring.steps()
+    world.expected_objects = None  # the new ones need another generation
+    for step in thinned(steps, 8):
+        with subtests.test(arriving=str(step)):
+            restoring.begin()
+            arriving = [late(world.place, day, hour) for day in (3, 2) for hour in (1, 5, 8)]
+            outcome = restoring.restore(Steps({step.number}, partial(_insert, world, arriving))).run()
+            assert all("could not be brought back exactly" in problem for problem in outcome.problems)
+            back = world.facts() - world.kept_facts - Counter(arriving)
+            assert outcome.counts["rows_restored"] == back.total()
+            world.assert_nothing_is_lost()
+            assert world.again(restoring.restore().run).problems == ()
+            assert world.facts() == world.rows
+            world.finish()
+            world.assert_done()
+
+
+def _insert(world, rows, _: Step) -> None:
+    world.insert(rows)
 
 
 @ON_BOTH

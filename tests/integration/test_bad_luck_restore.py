@@ -1,4 +1,4 @@
-"""Restores into tables that can't hold what comes back, from archives with gaps, and on servers that are full."""
+"""Restores into tables that can't hold what comes back, from archives with gaps; an index that has to wait."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from contextlib import closing
 
 import pytest
 
+from servicemanager.archive.restore import Source
 from servicemanager.errors import ArchiveRefused, DatabaseRefused
-from servicemanager.iotdb.upgrade import upgrade
 from support.cli import start
-from support.exports import archived_rows, days_ago, make_job, restore, rows_of_table, run
-from support.iotdb import facts_ddl, mysql_iotdb, reading
-from support.mariadb import private_server
+from support.exports import archived_rows, archived_tables, days_ago, make_job, restore, rows_of_table, run
+from support.iotdb import reading
 from support.sites import old_rows
 
 FORMS = pytest.mark.parametrize("iotdb", ["sqlite", "timestamp"], indirect=True)
@@ -87,7 +86,7 @@ def test_facts_by_another_spelling_is_refused_for_the_journal_would_not_know(iot
 @FORMS
 @IN_A_FOLDER
 def test_an_object_that_goes_between_the_listing_and_its_reading_is_named(iotdb, archived):
-    first = next(stat.key for stat in archived.list("facts/"))
+    first = next(key for key, _ in archived_tables(archived))
 
     class Going:
         """A store whose first object is gone when it is read."""
@@ -100,7 +99,7 @@ def test_an_object_that_goes_between_the_listing_and_its_reading_is_named(iotdb,
                 (archived._root / key).unlink()
             return archived.read(key)
 
-    result = restore(iotdb, Going(), source="bucket")
+    result = restore(iotdb, Going(), source=Source.BUCKET)
     (problem,) = result.problems
     assert first in problem
     assert rows_of_table(iotdb, "Facts_restored") == archived_rows(archived)
@@ -110,7 +109,7 @@ def test_the_command_says_which_object_is_gone_and_ends_with_status_1(site):
     rows = old_rows()
     site.iotdb.insert(rows)
     site.complete(rows)
-    lost = next(stat.key for stat in site.store.list("facts/"))
+    lost = next(key for key, _ in archived_tables(site.store))
     body = site.store.read(lost)
     asked = ("restore", "--from", str(days_ago(9).date()), "--to", str(days_ago(0).date()))
     site.store._client.delete_object(Bucket=site.store._bucket, Key=site.store._prefix + lost)
@@ -137,33 +136,3 @@ def test_an_index_that_a_long_transaction_blocks_is_refused_soon_and_in_words(si
     ran = start("db", "upgrade", "--facts-index", environ=site.environ, folder=site.folder).wait()
     assert ran.status == 0, ran.stderr
     assert site.iotdb.facts().shape.indexed
-
-
-@IN_A_FOLDER
-@pytest.mark.parametrize("target", ["Facts", "Facts_restored"])
-def test_a_server_without_space_is_named_and_once_there_is_room_all_comes_back(store, staging, target):
-    """A real one, whose tables share a file that may not grow."""
-    options = ("--innodb-file-per-table=0", "--innodb-data-file-path=ibdata1:12M:autoextend:max:24M", "--skip-log-bin")
-    with private_server(*options) as server:
-        server.execute("CREATE DATABASE iotdb")
-        iotdb = mysql_iotdb(server, "iotdb", facts_ddl())
-        upgrade(iotdb.database)
-        iotdb.insert(many := old_rows(4_000, 1))
-        run(make_job(iotdb, store, staging))
-        _fill(iotdb)
-        with pytest.raises(DatabaseRefused, match="has no space left"):
-            restore(iotdb, store, target)
-        assert iotdb.rows() == Counter()
-        iotdb.execute("DROP TABLE ballast")
-        restore(iotdb, store, target)
-        assert rows_of_table(iotdb, target) if target != "Facts" else iotdb.rows() == Counter(many)
-        iotdb.database.close()
-
-
-def _fill(iotdb) -> None:
-    """Take all the room that there is."""
-    iotdb.execute("CREATE TABLE ballast (n INT, text LONGTEXT)")
-    for size in (200_000, 20_000, 200):
-        with pytest.raises(DatabaseRefused, match="1114"):
-            for _ in range(10_000):
-                iotdb.execute(f"INSERT INTO ballast VALUES (1, REPEAT('x', {size}))")

@@ -160,7 +160,8 @@ class RestoreJob:
             if entry.creation_date in self.days:
                 context.checkpoint()
                 try:
-                    restored += returning.window(entry)
+                    for rows in returning.window(entry):
+                        restored += rows
                 except (ArchiveDamaged, ObjectCold) as error:
                     problems.append(str(error))
         return JobResult({"rows_restored": restored}, tuple(problems))

@@ -6,7 +6,7 @@ archive's rows more than before.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -31,21 +31,22 @@ class Returning:
     journal: Journal
     context: JobContext
 
-    def window(self, entry: JournaledWindow) -> int:
-        """Bring back what was purged of one window; returns its rows. Raises ArchiveDamaged or ObjectCold."""
+    def window(self, entry: JournaledWindow) -> Iterator[int]:
+        """Bring back what was purged of one window; yields the rows of each slice once they are there to stay.
+
+        Raises ArchiveDamaged or ObjectCold.
+        """
         purged = _by_slice(part for part in self.journal.parts(entry.id) if part.purged_at is not None)
         contents = self._contents(entry, [part for parts in purged.values() for part in parts])
-        restored = 0
         for number, parts in sorted(purged.items()):
             self.context.checkpoint()
             rows = [
                 self.facts.within(part.window, contents[part.generation]) for part in parts if part.fingerprint.rows
             ]
             self._slice(entry, number, parts, rows)
-            restored += sum(table.num_rows for table in rows)
-        if restored:
-            self.context.progress.say("window restored", window=str(entry.window), rows=restored)
-        return restored
+            yield sum(table.num_rows for table in rows)
+        if purged:
+            self.context.progress.say("window restored", window=str(entry.window))
 
     def _contents(self, entry: JournaledWindow, parts: Iterable[Part]) -> dict[int, pa.Table]:
         generations = {part.generation for part in parts if part.fingerprint.rows}
