@@ -45,7 +45,7 @@ def assert_mended(world: World, journal: list[str]) -> None:
 @ON_BOTH
 def test_an_adoption_that_is_killed_at_any_step_is_finished_by_the_next_one(forgotten, workers, thinned, subtests):
     steps, journal = undisturbed(forgotten)
-    for step in thinned(steps, 12):
+    for step in thinned(steps, 8):
         with subtests.test(killed=str(step)):
             forgotten.begin()
             with pytest.raises(Killed):
@@ -57,7 +57,7 @@ def test_an_adoption_that_is_killed_at_any_step_is_finished_by_the_next_one(forg
 def test_a_commit_whose_answer_is_lost_while_objects_are_adopted(forgotten, thinned, subtests):
     steps, journal = undisturbed(forgotten, answers=True)
     lost = LOST_ANSWERS[forgotten.iotdb.database.dialect]
-    for step in thinned([step for step in steps if step.port == "commit" and step.done], 8):
+    for step in thinned([step for step in steps if step.port == "commit" and step.done], 5):
         with subtests.test(lost=str(step)):
             forgotten.begin()
             outcome = Adopt(forgotten.place, Steps({step.number}, throw(lost), answers=True)).attempt()

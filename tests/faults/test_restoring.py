@@ -34,7 +34,7 @@ def restoring(request, empty_world) -> Restoring:
 
 @ON_BOTH
 def test_a_restore_that_is_killed_at_any_step_is_finished_by_the_next_one(restoring, workers, thinned, subtests):
-    for step in thinned(restoring.steps(), 12):
+    for step in thinned(restoring.steps(), 8):
         with subtests.test(killed=str(step)):
             restoring.begin()
             with pytest.raises(Killed):
@@ -60,7 +60,7 @@ def assert_ours(outcome: JobResult | Failure, *others: type[BaseException]) -> N
 
 @ON_BOTH
 def test_an_error_that_nobody_foresaw(restoring, thinned, subtests):
-    for step in thinned(restoring.steps(answers=True), 6):
+    for step in thinned(restoring.steps(answers=True), 4):
         with subtests.test(fails=str(step)):
             outcome = suffer(restoring, step, throw(RuntimeError("out of the blue")))
             assert_ours(outcome, RuntimeError)
@@ -70,7 +70,7 @@ def test_an_error_that_nobody_foresaw(restoring, thinned, subtests):
 def test_a_commit_whose_answer_is_lost(restoring, thinned, subtests):
     lost = LOST_ANSWERS[restoring.world.iotdb.database.dialect]
     commits = [step for step in restoring.steps(answers=True) if step.port == "commit" and step.done]
-    for step in thinned(commits, 8):
+    for step in thinned(commits, 5):
         with subtests.test(lost=str(step)):
             assert_ours(suffer(restoring, step, throw(lost)))
 
@@ -94,7 +94,7 @@ def test_a_connection_that_the_server_drops(restoring, thinned, subtests):
 def test_a_server_whose_disk_is_full_is_named(restoring, number, text, thinned, subtests):
     writing = ("INSERT INTO sm_restore", "UPDATE sm_archive_part")
     steps = [step for step in restoring.steps(answers=True) if not step.done and step.what.startswith(writing)]
-    for step in thinned(steps, 3):
+    for step in thinned(steps, 2):
         with subtests.test(fails=str(step)):
             outcome = suffer(restoring, step, throw(pymysql.OperationalError(number, text)))
             assert outcome.kind is DatabaseRefused
@@ -135,7 +135,7 @@ def test_an_object_that_is_gone_or_damaged_in_the_middle_is_named_and_nothing_of
     restoring, spoil, thinned, subtests
 ):
     world = restoring.world
-    for step in thinned([step for step in restoring.steps() if step.what.startswith("read facts/")], 2):
+    for step in thinned([step for step in restoring.steps() if step.what.startswith("read facts/")], 1):
         with subtests.test(spoilt=str(step)):
             restoring.begin()
             key = step.what.split()[1]
