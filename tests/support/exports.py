@@ -56,6 +56,7 @@ def rows_of_table(iotdb: Iotdb, table: str) -> Counter:
     try:
         return iotdb.rows()
     finally:
+        iotdb.database.close()  # SQLite refuses to rename by what another connection remembers of the tables
         iotdb.execute(f"ALTER TABLE Facts RENAME TO {table}", "ALTER TABLE Facts_aside RENAME TO Facts")
 
 

@@ -15,7 +15,7 @@ from servicemanager.cluster.lease import Lease
 from servicemanager.errors import ArchiveRefused
 from servicemanager.iotdb import tables
 from servicemanager.iotdb.engine import Database
-from servicemanager.iotdb.fingerprint import COLUMNS, STRINGS
+from servicemanager.iotdb.columns import COLUMNS, STRINGS
 
 _CREATION = "creationDate"
 
