@@ -6,6 +6,7 @@ figures drift. Sizes come from BENCH_ROWS (default 1000000,5000000).
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
@@ -20,6 +21,7 @@ from support.mariadb import private_server
 
 
 def main() -> None:
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
     sizes = [int(size) for size in os.environ.get("BENCH_ROWS", "1000000,5000000").split(",")]
     with (
         tempfile.TemporaryDirectory(prefix="sm-bench-") as folder,

@@ -41,7 +41,9 @@ class Restore:
 
     def run(self) -> JobResult:
         with self.place.watched(self.steps) as (database, store):
-            job = RestoreJob(database, Stores(store, open_store), Days(), self.target, ZONE, chunk_rows=CHUNK_ROWS)
+            job = RestoreJob(
+                database, Stores(store, open_store), Days(), self.target, ZONE, chunk_rows=CHUNK_ROWS, threads=0
+            )
             return Runner(database, self.lease, Silence(), threading.Event()).run(job)
 
     def attempt(self) -> JobResult | Failure:

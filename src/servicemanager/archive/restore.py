@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 import pyarrow as pa
 import sqlalchemy as sa
+import stamina
 
+from servicemanager.archive.ahead import ahead
 from servicemanager.archive.journal import ArchivedObject, Journal
 from servicemanager.archive.parquet import FOLDER, parse_key, read_object
 from servicemanager.archive.proof import Stores, read_proven
 from servicemanager.archive.restore_facts import Returning
 from servicemanager.archive.restore_target import prepare_target
 from servicemanager.archive.verify import Days
-from servicemanager.errors import ArchiveDamaged, ArchiveRefused, ObjectCold, ObjectMissing
+from servicemanager.errors import ArchiveDamaged, ArchiveRefused, DatabaseBusy, ObjectCold, ObjectMissing
 from servicemanager.iotdb import tables
 from servicemanager.iotdb.engine import Database
 from servicemanager.iotdb.facts import Facts
@@ -53,6 +57,15 @@ class Piece:
 
 
 @dataclass(frozen=True)
+class Chunk:
+    """Rows that one transaction inserts."""
+
+    object: str
+    number: int
+    rows: pa.Table
+
+
+@dataclass(frozen=True)
 class RestoreJob:
     """Bring the readings of some days back into `target`, which is made where it is missing."""
 
@@ -63,6 +76,8 @@ class RestoreJob:
     datetime_zone: str
     source: Source = Source.JOURNAL
     chunk_rows: int = CHUNK_ROWS
+    #: Transactions at once; with none, this thread does it all.
+    threads: int = 2
     lease_name: str = "job:export"
     name: str = "restore"
 
@@ -103,20 +118,39 @@ class RestoreJob:
                 yield Piece(self.stores.current.url_of(stat.key), stat.size)
 
     def _copy(self, context: JobContext) -> JobResult:
-        facts = Facts.open(self.database, self.datetime_zone, self.target)
-        pieces = self.plan()
+        table = Facts.open(self.database, self.datetime_zone, self.target).shape.table
         problems: list[str] = []
-        restored = 0
-        for piece in pieces:
+        context.counts.update(objects=0, rows_restored=0)
+        insert = partial(self._insert, context, table)
+        with closing(ahead(insert, self._chunks(context, problems), self._threads)) as chunks:
+            for chunk, wait in chunks:
+                wait()
+                context.counts.update(rows_restored=chunk.rows.num_rows)
+        return JobResult(dict(context.counts), tuple(problems))
+
+    @property
+    def _threads(self) -> int:
+        """SQLite lets one write at a time."""
+        return self.threads if self.database.dialect == "mysql" else 0
+
+    def _chunks(self, context: JobContext, problems: list[str]) -> Iterator[Chunk]:
+        """What is still to be inserted; objects that can't be are told in `problems`."""
+        for piece in self.plan():
             context.checkpoint()
             try:
                 rows = self._rows(piece)
             except (ArchiveDamaged, ObjectCold, ObjectMissing) as error:
                 problems.append(str(error))
                 continue
-            restored += self._insert_chunks(context, facts, piece, rows)
-            context.progress.say("object restored", url=piece.url, rows=rows.num_rows)
-        return JobResult({"objects": len(pieces) - len(problems), "rows_restored": restored}, tuple(problems))
+            context.counts.update(objects=1)
+            context.progress.say("object read", url=piece.url, rows=rows.num_rows)
+            key = self.stores.locate(piece.url)[1]
+            done = self._done(key)
+            for number, start in enumerate(range(0, rows.num_rows, self.chunk_rows)):
+                part = rows.slice(start, self.chunk_rows)
+                context.progress.advance("restored", part.num_rows)
+                if number not in done:
+                    yield Chunk(key, number, part)
 
     def _rows(self, piece: Piece) -> pa.Table:
         if piece.archived:
@@ -127,23 +161,17 @@ class RestoreJob:
             raise ArchiveDamaged(f"The object {piece.url} does not hold the rows that its label promises.")
         return content.rows
 
-    def _insert_chunks(self, context: JobContext, facts: Facts, piece: Piece, rows: pa.Table) -> int:
-        key = self.stores.locate(piece.url)[1]
-        done = self._done(key)
-        inserted = 0
-        for chunk, start in enumerate(range(0, rows.num_rows, self.chunk_rows)):
-            part = rows.slice(start, self.chunk_rows)
-            context.progress.advance("restored", part.num_rows)
-            if chunk in done:
-                continue
-            context.checkpoint()
-            with self.database.transaction() as tx:
-                context.lease.pass_fence(tx)
-                insert_rows(self.database, tx, facts.shape.table, part)
-                values = {"target": self.target, "object": key, "chunk": chunk, "restored_at": self.database.now(tx)}
-                tx.execute(tables.restore.insert().values(values))
-            inserted += part.num_rows
-        return inserted
+    def _insert(self, context: JobContext, table: str, chunk: Chunk) -> None:
+        """The rows and the note that they are there, in one transaction."""
+        for attempt in stamina.retry_context(on=DatabaseBusy, attempts=5, timeout=None, wait_max=2.0):
+            with attempt:
+                context.checkpoint()
+                with self.database.transaction() as tx:
+                    insert_rows(self.database, tx, table, chunk.rows)
+                    values = {"target": self.target, "object": chunk.object, "chunk": chunk.number}
+                    tx.execute(tables.restore.insert().values(**values, restored_at=self.database.now(tx)))
+                    # At the end, since two chunks are on their way at once and both pass it.
+                    context.lease.pass_fence(tx)
 
     def _done(self, key: str) -> set[int]:
         query = sa.select(tables.restore.c.chunk)

@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from servicemanager.cluster.lease import Lease
 from servicemanager.errors import ArchiveRefused
 from servicemanager.iotdb import tables
-from servicemanager.iotdb.engine import Database
 from servicemanager.iotdb.columns import COLUMNS, STRINGS
+from servicemanager.iotdb.engine import Database
 
 _CREATION = "creationDate"
 

@@ -15,7 +15,8 @@ from enum import StrEnum
 from functools import partial
 from itertools import groupby
 
-from servicemanager.archive.inspect import Inspected, inspect, inspect_ahead
+from servicemanager.archive.ahead import ahead
+from servicemanager.archive.inspect import Inspected, inspect
 from servicemanager.archive.journal import ArchivedObject, Journal
 from servicemanager.archive.marker import KEY as MARKER_KEY
 from servicemanager.archive.objects import ObjectStore
@@ -23,6 +24,8 @@ from servicemanager.archive.parquet import FOLDER, Label, Name, parse_key
 from servicemanager.archive.proof import Stores
 from servicemanager.errors import ArchiveDamaged, ObjectCold, ObjectMissing
 from servicemanager.iotdb.window import Window
+
+_THREADS = 2
 
 
 class Verdict(StrEnum):
@@ -89,15 +92,18 @@ class Verifier:
         """Findings in the order of the objects' names, then what the journal misses."""
         seen: set[str] = set()
         last: Window | None = None
-        with closing(inspect_ahead(self.stores.current, self._listed())) as inspected:
-            for window, group in groupby(inspected, key=lambda item: item[1].window if item[1] else None):
-                members = sorted(group, key=lambda item: item[1].generation if item[1] else 0)
-                seen.update(self.stores.current.url_of(key) for key, _, _ in members)
-                yield from self._gaps([name for _, name, _ in members if name])
-                for key, name, wait in members:
+        with closing(ahead(self._inspect, self._listed(), _THREADS)) as inspected:
+            for window, group in groupby(inspected, key=lambda each: each[0][1].window if each[0][1] else None):
+                members = sorted(group, key=lambda each: each[0][1].generation if each[0][1] else 0)
+                seen.update(self.stores.current.url_of(key) for (key, _), _ in members)
+                yield from self._gaps([name for (_, name), _ in members if name])
+                for (key, name), wait in members:
                     yield self._check(self.stores.current, key, name, last, wait)
                 last = window or last
         yield from self._elsewhere(seen)
+
+    def _inspect(self, listed: tuple[str, Name | None]) -> Inspected:
+        return inspect(self.stores.current, listed[0])
 
     def _listed(self) -> Iterator[tuple[str, Name | None]]:
         for stat in self.stores.current.list(FOLDER):
