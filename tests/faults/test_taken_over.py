@@ -70,7 +70,7 @@ def test_whoever_comes_to_the_fence_after_a_takeover_is_told_that_another_one_is
     steps = old_world.steps()
     acquired = next(step.number for step in steps if step.port == "commit" and step.done)
     fences = [step for step in steps[acquired:] if step.what == "UPDATE sm_fence SET"]
-    assert len(fences) == 1 + 3 + 8, "a plan, three objects and eight slices"
+    assert len(fences) == 2 + 3 + 8, "the claim, a plan, three objects and eight slices"
     for fence in fences:
         # SQLite lets nobody pass once the transaction has begun.
         before = steps[fence.number - 2] if old_world.iotdb.path else fence

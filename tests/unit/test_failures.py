@@ -80,7 +80,7 @@ def test_locks_of_others_can_be_waited_for(code, text):
         (1146, "Table 'IOTDB.Facts' doesn't exist", "check MYSQL_DATABASE"),
         (1054, "Unknown column 'creationDate' in 'WHERE'", "lacks a table or a column"),
         (1665, "Cannot execute statement: impossible to write to binary log since BINLOG_FORMAT = STATEMENT", "ROW"),
-        (1114, "The table 'Facts' is full", "refused a statement (1114"),
+        (1114, "The table 'Facts' is full", "make room there"),
     ],
 )
 def test_what_the_server_refuses_is_no_use_to_try_again(code, text, remedy):
