@@ -22,7 +22,7 @@ _COMBINATIONS = 4096
 
 
 def row_texts(rows: pa.Table) -> pa.ChunkedArray:
-    strings = [rows.column(name) for name in STRINGS]
+    strings = [rows.column(name).cast(pa.string()) for name in STRINGS]
     numbers = [*map(pc.binary_length, strings), *(rows.column(name) for name in (*INTEGERS, STORED))]
     fields = [pc.fill_null(string, "") for string in strings] + [
         pc.fill_null(pc.cast(number, pa.string()), "N") for number in numbers
