@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -21,6 +21,7 @@ _QUARTER = timedelta(minutes=15)
 _FINER = (timedelta(minutes=1), timedelta(seconds=1))
 _SKEW = timedelta(minutes=1)
 _DAY = timedelta(days=1)
+_DAYS_LISTED = 3
 
 
 @dataclass(frozen=True)
@@ -108,17 +109,23 @@ def _without_unknown(store: ObjectStore, windows: list[PlannedWindow]) -> tuple[
     new = [planned for planned in windows if planned.action is Action.ARCHIVE]
     # A changed zone may have filed them under a neighbouring day.
     days = {planned.creation_date + shift * _DAY for planned in new for shift in (-1, 0, 1)}
-    found = [name.window for day in sorted(days) for name in _named(store, day)]
+    found = [name.window for name in _named(store, days)]
     unknown = [planned for planned in new if any(planned.window.overlaps(window) for window in found)]
     held = [Held(f"day {planned.creation_date}", planned.rows, Hold.UNKNOWN_OBJECTS) for planned in unknown]
     return [planned for planned in windows if planned not in unknown], held
 
 
-def _named(store: ObjectStore, day: date) -> Iterator[Name]:
-    for stat in store.list(day_folder(day)):
-        name = parse_key(stat.key)
-        if name:
-            yield name
+def _named(store: ObjectStore, days: Iterable[date]) -> Iterator[Name]:
+    """The objects of these days; many days of one month are asked for at once, since each listing is a request."""
+    months: dict[str, list[date]] = {}
+    for day in sorted(days):
+        months.setdefault(day_folder(day)[: -len("01/")], []).append(day)
+    for prefix, of_month in months.items():
+        prefixes = [prefix] if len(of_month) > _DAYS_LISTED else list(map(day_folder, of_month))
+        for stat in (stat for each in prefixes for stat in store.list(each)):
+            name = parse_key(stat.key)
+            if name and name.creation_date in of_month:
+                yield name
 
 
 def _strays(facts: Facts, now: datetime) -> list[Held]:
