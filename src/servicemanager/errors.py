@@ -18,6 +18,8 @@
     ├── ArchiveRefused             1  the archive belongs to another database, or can't be trusted
     ├── ArchiveDamaged             1  an object does not hold what the journal says
     ├── StagingFailed              1  the staging directory is full, read-only or damaged
+    ├── NotDelivered               1  a channel did not take a message
+    │   └── ChannelRefused         1  and will not take it before a person puts something right
     └── Stopped                    1  a person or the system asked this run to stop
 
 Adapters translate their driver's errors into these at the boundary and keep the cause.
@@ -111,6 +113,18 @@ class ArchiveDamaged(ServiceManagerError):
 
 class StagingFailed(ServiceManagerError):
     """The staging directory is full, read-only, or gave back other bytes than were written."""
+
+
+class NotDelivered(ServiceManagerError):
+    """A channel did not take a message; it stays in the outbox."""
+
+    retryable = True
+
+
+class ChannelRefused(NotDelivered):
+    """A channel refuses messages, and goes on doing so before a person puts something right."""
+
+    retryable = False
 
 
 class Stopped(ServiceManagerError):

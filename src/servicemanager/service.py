@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import os
+import random
+import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
+from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
-from servicemanager.config import Export, Loaded, Settings, load
+from servicemanager.config import Export, Loaded, NotifyMode, Settings, load
 from servicemanager.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from servicemanager.alerts.channel import Channel
     from servicemanager.archive.objects import ObjectStore
     from servicemanager.archive.restore import RestoreJob, Source
     from servicemanager.archive.verify import Days
     from servicemanager.export.adopt import Adoption
     from servicemanager.export.job import ExportJob
+    from servicemanager.health.check import Check, Rules
+    from servicemanager.health.history_status import HistoryJob
+    from servicemanager.health.job import DevicesJob
+    from servicemanager.health.lost_database import LostDatabase
     from servicemanager.iotdb.engine import Database
     from servicemanager.iotdb.facts import Facts
-    from servicemanager.jobs.job import Progress
+    from servicemanager.jobs.job import Job, Progress
 
 DATA_DIRECTORY = "servicemanager-data"
 
@@ -123,6 +131,90 @@ class Service:
             database, self.facts(database), store, self.open_store, export.local_directory, wishes, csv=export.csv
         )
 
+    def channels(self, console: TextIO | None = None) -> list[Channel]:
+        """Every way to people; the console (stdout, unless told) where none is set. Raises ConfigurationError."""
+        from servicemanager.alerts.console import Console
+        from servicemanager.alerts.sns import Sns, SnsAccess
+
+        aws = self.settings.aws
+        found: list[Channel] = []
+        if aws.topic_arn:
+            access = SnsAccess(
+                region=aws.topic_region,
+                access_key_id=aws.access_key_id.get_secret_value() if aws.access_key_id else None,
+                secret_access_key=aws.secret_access_key.get_secret_value() if aws.secret_access_key else None,
+                use_tls=aws.ssl_enabled,
+                endpoint=aws.endpoint,
+            )
+            found.append(Sns(aws.topic_arn, access))
+        if self.settings.notify.urls:
+            from servicemanager.alerts.apprise import open_channels
+
+            found += open_channels(self.settings.notify.url_list)
+        return found or [Console(console or sys.stdout)]
+
+    def rules(self) -> Rules:
+        """When a device is in trouble, and what is news."""
+        from servicemanager.alerts.incident import Policy
+        from servicemanager.health.assess import Limits
+        from servicemanager.health.check import Rules
+
+        health = self.settings.health
+        general = timedelta(minutes=self.settings.warninglimit)
+        return Rules(
+            limits=Limits(general, health.limits_by_group, health.limits_by_type),
+            zone=self.settings.zone,
+            policy=Policy(health.flapping, health.repeat),
+            back_after=health.back_after,
+            grace=health.grace,
+            foreign=health.foreign,
+            always=health.notify is NotifyMode.ALWAYS,
+            cron=self.settings.scheduler.devices,
+        )
+
+    def check(self, database: Database, channels: Sequence[Channel] = ()) -> Check:
+        """A look at the devices, whose news go to `channels`."""
+        from servicemanager.health.check import Check
+
+        return Check(database, self.rules(), [channel.name for channel in channels])
+
+    def devices_job(self, database: Database, console: TextIO | None = None) -> DevicesJob:
+        from servicemanager.health.job import DevicesJob
+
+        channels, heartbeat = self.channels(console), self.settings.notify.heartbeat_url
+        return DevicesJob(
+            database,
+            self.check(database, channels),
+            {channel.name: channel for channel in channels},
+            random.random,
+            heartbeat.get_secret_value() if heartbeat else None,
+        )
+
+    def history_job(self, database: Database, console: TextIO | None = None) -> HistoryJob:
+        from servicemanager.health.history_status import HistoryJob
+
+        del console
+        return HistoryJob(database, self.settings.health.history_kept)
+
+    def lost_database(self) -> LostDatabase:
+        """What is told when the database is down, and remembered on this machine meanwhile."""
+        from servicemanager.health.lost_database import LostDatabase
+
+        mysql = self.settings.mysql
+        digest = sha256(f"{mysql.host} {mysql.port} {mysql.database}".encode()).hexdigest()[:12]
+        folder = self.directory / DATA_DIRECTORY if self.embedded else self.settings.export.local_directory
+        return LostDatabase(folder / f"servicemanager-lost-{digest}.json", self.settings.zone)
+
+    def scheduled_export(self, database: Database, console: TextIO | None = None) -> ExportJob:
+        """The export without further wishes. Raises ConfigurationError where nothing is to be exported."""
+        del console
+        store = self.store()
+        if store is None or not self.settings.export.active:
+            raise ConfigurationError(
+                "Nothing is exported: set export.bucket (EXPORT_BUCKET), and leave export.active on."
+            )
+        return self.export_job(database, store, ExportWishes())
+
     def facts(self, database: Database) -> Facts:
         """Raises DatabaseRefused where the table is not the platform's."""
         from servicemanager.iotdb.facts import Facts
@@ -162,3 +254,30 @@ def _settings(loaded: Loaded, directory: Path) -> Settings:
         return loaded.settings
     folder = (directory / DATA_DIRECTORY / "archive").resolve()
     return loaded.settings.model_copy(update={"export": Export(bucket=f"file://{folder}")})
+
+
+@dataclass(frozen=True)
+class Task:
+    """A job that the service does again and again: its name, its cron pattern, and how it is made."""
+
+    name: str
+    schedule: Callable[[Settings], str]
+    #: The stream is where notices go that no other channel takes.
+    make: Callable[[Service, Database, TextIO | None], Job]
+
+
+#: Every job. Whatever lists or starts jobs derives from here.
+JOBS: tuple[Task, ...] = (
+    Task("devices", lambda settings: settings.scheduler.devices, Service.devices_job),
+    Task("history", lambda settings: settings.scheduler.history, Service.history_job),
+    Task("export", lambda settings: settings.scheduler.export, Service.scheduled_export),
+)
+
+
+def task_of(name: str) -> Task:
+    """Raises ConfigurationError, which lists the names that there are."""
+    for task in JOBS:
+        if task.name == name:
+            return task
+    names = ", ".join(task.name for task in JOBS)
+    raise ConfigurationError(f"There is no job of that name. The jobs are: {names}.")

@@ -1,7 +1,6 @@
 """The rights that the reference lists are enough, and none of them can be spared."""
 
 import json
-import re
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
@@ -23,24 +22,17 @@ from servicemanager.iotdb.mysql import open_mysql
 from servicemanager.iotdb.tables import ours
 from servicemanager.iotdb.upgrade import upgrade
 from support.cli import servicemanager
-from support.docs import DOCS, blocks
+from support.docs import blocks
 from support.exports import archived_rows, days_ago, make_job, run
+from support.grants import ALWAYS, GRANT, HEALTH, INDEX, INTO_A_TABLE, INTO_FACTS, RIGHTS, give, grants
 from support.iotdb import ZONE, Iotdb, facts_ddl, mysql_iotdb, reading, sqlite_iotdb
 from support.sites import PASSWORD, Site
 
-RIGHTS = DOCS / "reference" / "grants-and-policy.md"
-ALWAYS, INTO_A_TABLE, INTO_FACTS, INDEX = blocks(RIGHTS, "sql")
 POLICY = next(text for text in blocks(RIGHTS, "json") if '"Allow"' in text)
-GRANT = re.compile(r"GRANT ([\w, ]+?) +ON `IOTDB`\.`(\w+)` +TO 'servicemanager'@'%';")
 
 ROWS = [reading(days_ago(day), data=n % 4) for day in (3, 2, 1) for n in range(9)]
 DAYS = Days(days_ago(3).date(), days_ago(1).date())
 RANGE = ["--from", DAYS.first.isoformat(), "--to", DAYS.last.isoformat()]
-
-
-def grants(*texts: str) -> list[tuple[str, str]]:
-    """Every right on every table, as the page lists them."""
-    return [(right, table) for text in texts for list_, table in GRANT.findall(text) for right in list_.split(", ")]
 
 
 @pytest.fixture
@@ -52,18 +44,8 @@ def guest(mysql_server, mysql_database) -> Iterator[str]:
     mysql_server.execute(f"DROP USER '{name}'@'%'")
 
 
-def give(server, schema: str, account: str, rights: list[tuple[str, str]]) -> None:
-    by_table: dict[str, list[str]] = {}
-    for right, table in rights:
-        by_table.setdefault(table, []).append(right)
-    # One statement for each table: a right on a table that is still to be made needs CREATE beside it.
-    server.execute(
-        *(f"GRANT {', '.join(each)} ON `{schema}`.`{table}` TO '{account}'@'%'" for table, each in by_table.items())
-    )
-
-
 def test_the_page_has_a_grant_in_every_line_that_begins_like_one():
-    for text in (ALWAYS, INTO_A_TABLE, INTO_FACTS, INDEX):
+    for text in (ALWAYS, INTO_A_TABLE, INTO_FACTS, INDEX, HEALTH):
         assert text.count("GRANT ") == len(GRANT.findall(text)) >= 1
 
 

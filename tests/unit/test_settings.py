@@ -65,6 +65,7 @@ def test_every_variable_of_the_seed_is_read_under_its_own_name(tmp_path):
         "devices": "0 * * * *",
         "statistics": "5 1 * * *",
         "export": "10 3 * * *",
+        "history": "*/10 * * * *",
     }
     assert settings.aws == Aws(
         region="eu-west-1",

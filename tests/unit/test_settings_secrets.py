@@ -30,7 +30,13 @@ def file(tmp_path, text):
 
 
 def test_the_keys_and_the_password_are_the_secrets():
-    assert [setting.key for setting in SECRETS] == ["aws.accessKeyId", "aws.secretAccessKey", "mysql.password"]
+    assert [setting.key for setting in SECRETS] == [
+        "aws.accessKeyId",
+        "aws.secretAccessKey",
+        "mysql.password",
+        "notify.urls",
+        "notify.heartbeatUrl",
+    ]
 
 
 @pytest.mark.parametrize("ending", ["", "\n", "\r\n"])

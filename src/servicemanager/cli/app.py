@@ -7,7 +7,7 @@ import sys
 import typer
 
 from servicemanager import __version__
-from servicemanager.cli import config, db, demo, export, restore, verify
+from servicemanager.cli import config, db, demo, devices, export, notify, restore, run_job, silence, verify
 from servicemanager.cli.render import one_line
 from servicemanager.errors import ServiceManagerError
 
@@ -21,8 +21,12 @@ app = typer.Typer(
 config.register(app)
 db.register(app)
 demo.register(app)
+devices.register(app)
 export.register(app)
+notify.register(app)
 restore.register(app)
+run_job.register(app)
+silence.register(app)
 verify.register(app)
 
 

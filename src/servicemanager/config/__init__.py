@@ -6,22 +6,27 @@ from servicemanager.config.settings import (
     Aws,
     Cluster,
     Export,
+    Health,
     Log,
     Mysql,
+    Notify,
     Scheduler,
     Settings,
 )
-from servicemanager.config.values import LogFormat, SslMode
+from servicemanager.config.values import LogFormat, NotifyMode, SslMode
 
 __all__ = [
     "SETTINGS",
     "Aws",
     "Cluster",
     "Export",
+    "Health",
     "Loaded",
     "Log",
     "LogFormat",
     "Mysql",
+    "Notify",
+    "NotifyMode",
     "Scheduler",
     "Setting",
     "Settings",

@@ -89,7 +89,7 @@ _NOTICES: dict[str, tuple[Callable[[Settings], bool], str]] = {
         "is not set: nothing is exported, and nothing is deleted.",
     ),
     "aws.topicArn": (
-        lambda s: s.aws.topic_arn is None,
+        lambda s: s.aws.topic_arn is None and s.notify.urls is None,
         "is not set: notifications go to the console.",
     ),
     "aws.sslEnabled": (

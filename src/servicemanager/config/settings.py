@@ -30,16 +30,24 @@ from servicemanager.config.places import (
 from servicemanager.config.values import (
     Address,
     Cron,
+    HeartbeatUrl,
     Hosts,
     Layout,
     Lease,
+    LimitsByName,
     Listen,
     LogFormat,
+    News,
+    NotifyMode,
     Port,
+    Span,
     SslMode,
     TlsMode,
+    Urls,
+    Wait,
     Zone,
     split_address,
+    split_limit,
 )
 
 
@@ -67,6 +75,7 @@ class Scheduler(Section):
     devices: Annotated[Cron, About("When to look for silent devices.")] = "*/10 * * * *"
     statistics: Annotated[Cron, About("When to publish the sensor statistics anew.", daily=True)] = "0 0 * * *"
     export: Annotated[Cron, About("When to archive and purge old readings.", daily=True)] = "0 2 * * *"
+    history: Annotated[Cron, About("When to record how many devices have which status.")] = "*/10 * * * *"
 
 
 class Aws(Section):
@@ -160,6 +169,55 @@ class Export(Section):
         return inside + self.remote_directory
 
 
+class Health(Section):
+    """When a device is in trouble, and what is news."""
+
+    notify: Annotated[News, About("What is sent: news only, or the Node version's whole list at every check.")] = (
+        NotifyMode.NEWS
+    )
+    group_limits: Annotated[
+        LimitsByName, About("Minutes of silence for devices of a group, in place of `warninglimit`.")
+    ] = ()
+    type_limits: Annotated[
+        LimitsByName, About("Minutes of silence for devices of a type; a limit of their group goes before it.")
+    ] = ()
+    repeat: Annotated[Wait, About("After how long a trouble that lasts is told again.")] = timedelta(hours=24)
+    back_after: Annotated[Span, About("How long a silent device must announce itself before it counts as back.")] = (
+        timedelta(minutes=5)
+    )
+    flapping: Annotated[
+        int, Field(ge=1, le=1000), About("A device that falls silent more often than this within 24 hours is flapping.")
+    ] = 3
+    grace: Annotated[
+        Span, About("Time that devices get to return after an outage of everything, before one is reported.")
+    ] = timedelta(minutes=10)
+    foreign: Annotated[bool, About("Whether a device that is not registered is reported.")] = False
+    history_kept: Annotated[Wait, About("How long the head-counts of devices by status are kept.")] = timedelta(hours=4)
+
+    @property
+    def limits_by_group(self) -> dict[str, timedelta]:
+        return dict(map(split_limit, self.group_limits))
+
+    @property
+    def limits_by_type(self) -> dict[str, timedelta]:
+        return dict(map(split_limit, self.type_limits))
+
+
+class Notify(Section):
+    """Ways to people besides the topic `aws.topicArn`."""
+
+    urls: Annotated[
+        Urls | None, About("Where to send notifications, in Apprise's notation: mail, Slack, Telegram, webhooks, ….")
+    ] = None
+    heartbeat_url: Annotated[
+        HeartbeatUrl | None, About("Asked for after each successful check, so that a watchdog notices when none comes.")
+    ] = None
+
+    @property
+    def url_list(self) -> tuple[str, ...]:
+        return tuple(self.urls.get_secret_value().split()) if self.urls else ()
+
+
 class Cluster(Section):
     """How several instances agree on who works."""
 
@@ -193,6 +251,8 @@ class Settings(Section):
     aws: Aws = Aws()
     mysql: Mysql = Mysql()
     export: Export = Export()
+    health: Health = Health()
+    notify: Notify = Notify()
     cluster: Cluster = Cluster()
     log: Log = Log()
 

@@ -17,13 +17,14 @@ from enum import StrEnum
 from typing import Annotated
 
 from cronsim import CronSim, CronSimError
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 CRON_FIELDS = 5
 HIGHEST_PORT = 65535
 LONGEST_HOST = 253
 LONGEST_LEASE = timedelta(hours=1)
 SHORTEST_LEASE = timedelta(seconds=1)
+LONGEST_SPAN = timedelta(days=365)
 NICKNAMES = {
     "@hourly": "0 * * * *",
     "@daily": "0 0 * * *",
@@ -37,7 +38,10 @@ NICKNAMES = {
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?\.?")
 _HOST_PORT = re.compile(r"(?P<host>\[[^\]]*\]|[^:\[\]]+)(:(?P<port>[0-9]{1,5}))?")
-_SPAN = re.compile(r"(?P<number>[0-9]{1,9}(\.[0-9]{1,3})?) ?(?P<unit>[sm]?)")
+_SPAN = re.compile(r"(?P<number>[0-9]{1,9}(\.[0-9]{1,3})?) ?(?P<unit>[smhd]?)")
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+_LIMIT = re.compile(r"(?P<name>.{1,20})=(?P<minutes>[0-9]{1,6})")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
 _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+/-]*")
 #: Names that a machine may resolve, but each machine in its own way.
 _NO_ZONES = ("localtime", "posixrules", "Factory", "posix/", "right/")
@@ -57,6 +61,13 @@ class SslMode(StrEnum):
     REQUIRED = "required"
     VERIFY_CA = "verify_ca"
     VERIFY_IDENTITY = "verify_identity"
+
+
+class NotifyMode(StrEnum):
+    """What people are told; `always` is the Node version's whole list at every check."""
+
+    NEWS = "news"
+    ALWAYS = "always"
 
 
 class LogFormat(StrEnum):
@@ -141,7 +152,7 @@ def _split_commas(value: object) -> object:
         return value
     parts = tuple(part for piece in value.split(",") if (part := piece.strip()))
     if not parts:
-        raise ValueError("it names no host")
+        raise ValueError("it is empty")
     return parts
 
 
@@ -153,15 +164,53 @@ def _read_span(value: object) -> object:
     if not isinstance(value, str):
         return value
     if (match := _SPAN.fullmatch(value)) is None:
-        raise ValueError("it is no number with the unit s or m")
-    seconds = float(match["number"]) * (60 if match["unit"] == "m" else 1)
-    return timedelta(seconds=seconds)
+        raise ValueError("it is no number with the unit s, m, h or d")
+    return timedelta(seconds=float(match["number"]) * _SECONDS[match["unit"]])
 
 
 def _check_lease(span: timedelta) -> timedelta:
     if not SHORTEST_LEASE <= span <= LONGEST_LEASE:
         raise ValueError("it is too short" if span < SHORTEST_LEASE else "it is too long")
     return span
+
+
+def _check_span(span: timedelta) -> timedelta:
+    if span > LONGEST_SPAN:
+        raise ValueError("it is too long")
+    return span
+
+
+def _check_wait(span: timedelta) -> timedelta:
+    if span < timedelta(minutes=1):
+        raise ValueError("it is too short")
+    return _check_span(span)
+
+
+def split_limit(text: str) -> tuple[str, timedelta]:
+    """`shop 1207=30` as the name and the minutes; raises ValueError."""
+    if (match := _LIMIT.fullmatch(text)) is None or not int(match["minutes"]):
+        raise ValueError("a limit is a name of up to 20 characters, an equals sign and minutes")
+    return match["name"], timedelta(minutes=int(match["minutes"]))
+
+
+def _check_limits(limits: tuple[str, ...]) -> tuple[str, ...]:
+    names = [split_limit(limit)[0] for limit in limits]
+    if len(set(names)) < len(names):
+        raise ValueError("a name is given twice")
+    return limits
+
+
+def _check_urls(urls: SecretStr) -> SecretStr:
+    if not all(_URL.fullmatch(url) for url in urls.get_secret_value().split()):
+        raise ValueError("one of them is no URL")
+    return urls
+
+
+def _check_heartbeat(url: SecretStr) -> SecretStr:
+    text = url.get_secret_value()
+    if not text.startswith(("http://", "https://")) or not _URL.fullmatch(text):
+        raise ValueError("it is no URL that begins with http:// or https://")
+    return url
 
 
 def _read_word(value: object) -> object:
@@ -185,5 +234,26 @@ Lease = Annotated[
     BeforeValidator(_read_span),
     AfterValidator(_check_lease),
 ]
+Span = Annotated[
+    timedelta,
+    Right("a span up to 365 days, such as 90s, 10m or 24h"),
+    BeforeValidator(_read_span),
+    AfterValidator(_check_span),
+]
+Wait = Annotated[
+    timedelta,
+    Right("a span from 1 minute to 365 days, such as 10m or 24h"),
+    BeforeValidator(_read_span),
+    AfterValidator(_check_wait),
+]
+LimitsByName = Annotated[
+    tuple[str, ...],
+    Right("one limit or several with commas between, each as name=minutes"),
+    BeforeValidator(_split_commas),
+    AfterValidator(_check_limits),
+]
+Urls = Annotated[SecretStr, Right("Apprise URLs with spaces between"), AfterValidator(_check_urls)]
+HeartbeatUrl = Annotated[SecretStr, Right("an http or https URL"), AfterValidator(_check_heartbeat)]
+News = Annotated[NotifyMode, BeforeValidator(_read_word)]
 TlsMode = Annotated[SslMode, BeforeValidator(_read_word)]
 Layout = Annotated[LogFormat, BeforeValidator(_read_word)]

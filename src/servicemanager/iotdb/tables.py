@@ -80,6 +80,13 @@ announcement = sa.Table(
     _text("device", 20, primary_key=True),
     _stamp("lastAnnouncementDate", server_default=sa.func.current_timestamp()),
 )
+history_status = sa.Table(
+    "DeviceHistoryStatus",
+    platform,
+    _text("status", 20),
+    _int("numberOfDevices"),
+    _stamp("creationDate", server_default=sa.func.current_timestamp()),
+)
 
 meta = sa.Table("sm_meta", ours, _text("name", 64, primary_key=True), sa.Column("value", sa.Text, nullable=False))
 migration = sa.Table(
@@ -166,4 +173,46 @@ archive_part = sa.Table(
     sa.Column("row_count", sa.BigInteger, nullable=False),
     sa.Column("fingerprint", sa.Text, nullable=False),
     sa.Column("purged_at", Instant),
+)
+#: What is wrong, by subject. At most one incident of a subject is open, which `open_subject` sees to.
+incident = sa.Table(
+    "sm_incident",
+    ours,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    _text("subject", 190),
+    _text("open_subject", 190, nullable=True, unique=True),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("opened_at", Instant, nullable=False),
+    sa.Column("told_at", Instant),
+    sa.Column("closed_at", Instant),
+    sa.Column("members", sa.Text, nullable=False),
+)
+#: When nobody wants to be told.
+silence = sa.Table(
+    "sm_silence",
+    ours,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    _text("target", 20),
+    _text("name", 190),
+    _text("reason", 255),
+    sa.Column("starts_at", Instant, nullable=False),
+    sa.Column("ends_at", Instant),
+    _text("cron", 190, nullable=True),
+    sa.Column("duration_seconds", sa.BigInteger),
+)
+#: Messages that were decided, one row for each channel, until it took them.
+outbox = sa.Table(
+    "sm_outbox",
+    ours,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    _text("channel", 64),
+    _text("subject", 190),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("due_at", Instant, nullable=False),
+    _text("claim", 64, nullable=True),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("delivered_at", Instant),
+    _text("failure", 20, nullable=True),
+    sa.Column("error", sa.Text),
 )

@@ -52,6 +52,19 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
           target VARCHAR(64) NOT NULL, object VARCHAR(255) NOT NULL, chunk INT NOT NULL,
           restored_at DATETIME(6) NOT NULL, PRIMARY KEY (target, object, chunk)) {table}""",
     ),
+    (
+        """CREATE TABLE IF NOT EXISTS sm_incident (
+          id {serial}, subject VARCHAR(190) NOT NULL, open_subject VARCHAR(190), version BIGINT NOT NULL,
+          opened_at DATETIME(6) NOT NULL, told_at DATETIME(6), closed_at DATETIME(6), members {text} NOT NULL,
+          UNIQUE (open_subject)) {table}""",
+        """CREATE TABLE IF NOT EXISTS sm_silence (
+          id {serial}, target VARCHAR(20) NOT NULL, name VARCHAR(190) NOT NULL, reason VARCHAR(255) NOT NULL,
+          starts_at DATETIME(6) NOT NULL, ends_at DATETIME(6), cron VARCHAR(190), duration_seconds BIGINT) {table}""",
+        """CREATE TABLE IF NOT EXISTS sm_outbox (
+          id {serial}, channel VARCHAR(64) NOT NULL, subject VARCHAR(190) NOT NULL, body {text} NOT NULL,
+          created_at DATETIME(6) NOT NULL, due_at DATETIME(6) NOT NULL, claim VARCHAR(64), attempts INT NOT NULL,
+          delivered_at DATETIME(6), failure VARCHAR(20), error {text}) {table}""",
+    ),
 )
 
 _FIRST = """CREATE TABLE IF NOT EXISTS sm_migration (

@@ -1,0 +1,1 @@
+"""Troubles of every kind, by subject key: incidents, silences, what is news, and messages that are not lost."""
