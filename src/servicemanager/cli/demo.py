@@ -12,7 +12,9 @@ import typer
 from servicemanager.cli.render import one_line, print_table
 
 if TYPE_CHECKING:
+    from servicemanager.demo.outage import Outage
     from servicemanager.demo.show import Demonstration
+    from servicemanager.health.report import Message
 
 
 def register(app: typer.Typer) -> None:
@@ -26,7 +28,7 @@ def _command(
         Path, typer.Option(help="Where the demo's database and archive are made; an earlier demo's are replaced.")
     ] = Path("servicemanager-demo"),
 ) -> None:
-    """Simulate a fleet, archive and purge its old readings, and prove that nothing was lost.
+    """Simulate a fleet, archive and purge its old readings, prove that nothing was lost, and let a shop fall silent.
 
     Exit status 0: nothing was lost or doubled. 1: something was, or the demo failed.
     """
@@ -42,7 +44,8 @@ def _command(
     with shown_progress() as progress:
         shown = show(folder, datetime.now(UTC).replace(microsecond=0), progress)
     tell(shown)
-    if not (shown.nothing_lost_or_doubled and shown.archive.is_fine and not shown.result.problems):
+    archived = shown.nothing_lost_or_doubled and shown.archive.is_fine and not shown.result.problems
+    if not (archived and shown.outage.was_told_once):
         raise typer.Exit(1)
 
 
@@ -64,7 +67,22 @@ def tell(shown: Demonstration) -> None:
     sys.stdout.write("\nIn the data were, among others:\n")
     for episode in shown.episodes[1:]:
         sys.stdout.write(f"  - {one_line(episode.sentence)}\n")
+    _tell_outage(shown.outage)
     sys.stdout.write(
         f"\nLook around: cd {shown.folder}, then `servicemanager verify`, `servicemanager export --dry-run`, "
         "`servicemanager config`.\n"
     )
+
+
+def _tell_outage(outage: Outage) -> None:
+    sys.stdout.write(f"\nThen {outage.shop} loses its power. After the limit, a check tells it, once:\n")
+    _tell_message(outage.down)
+    if outage.next_check is None:
+        sys.stdout.write("\nThe next check tells nothing, for nothing is new. The power comes back:\n")
+    _tell_message(outage.up)
+
+
+def _tell_message(message: Message | None) -> None:
+    if message:
+        for line in (message.subject, *message.body.splitlines()):
+            sys.stdout.write(f"  | {one_line(line)}".rstrip() + "\n")
