@@ -52,9 +52,9 @@ def _command(
 
 
 def _run(service: Service, task: Task, *, json_output: bool) -> JobResult:
-    from servicemanager.cli.export import stopped_by_signals
     from servicemanager.cli.process import give_up
     from servicemanager.cli.progress import shown_progress
+    from servicemanager.cli.signals import stopped_by_signals
     from servicemanager.jobs.runner import Runner
 
     database = service.database()
