@@ -24,6 +24,7 @@ from servicemanager.export.tools import Tools
 from servicemanager.iotdb.engine import Database, database_uuid, write_meta
 from servicemanager.iotdb.fingerprint import total
 from servicemanager.iotdb.place import adopt_place
+from servicemanager.iotdb.rollups import Counted
 
 
 @dataclass
@@ -112,6 +113,8 @@ def _learn(tools: Tools, entry: JournaledWindow, label: Label, found: Adoption) 
             label.generation, url, len(sealed.body), sha256(sealed.body), sealed.label.fingerprint, now
         )
         tools.journal.record(tx, entry.id, archived, parts)
+        counted = [Counted(entry.id, label.generation)]
+        tools.rollups.count_objects(tx, entry.creation_date, counted, sealed.moments)
     found.objects += 1
     found.rows += sealed.label.fingerprint.rows
 

@@ -18,6 +18,7 @@ from servicemanager.export.tools import LEASE_NAME, SLICE_ROWS, Tools
 from servicemanager.export.work import Tally, execute
 from servicemanager.iotdb.engine import Database, database_uuid, read_meta, write_meta
 from servicemanager.iotdb.facts import Facts
+from servicemanager.iotdb.rollups import Rollups
 from servicemanager.jobs.job import JobContext, JobResult
 
 #: In sm_meta: the store that was last found to let objects be overwritten.
@@ -79,6 +80,7 @@ class ExportJob:
             database=self.database,
             facts=self.facts,
             journal=Journal(self.database),
+            rollups=Rollups(self.database),
             stores=Stores(self.store, self.open_elsewhere),
             uuid=database_uuid(self.database),
             staging=self.staging,

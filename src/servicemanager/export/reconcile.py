@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 import pyarrow as pa
 
 from servicemanager.archive.journal import JournaledWindow
@@ -19,8 +18,8 @@ from servicemanager.export.purge import Slice, slices_of
 from servicemanager.export.read_ahead import read_window
 from servicemanager.export.tools import Tools
 from servicemanager.iotdb.fingerprint import Fingerprint, fingerprint_rows
+from servicemanager.iotdb.multiset import multiset_difference
 from servicemanager.iotdb.reader import READ_SCHEMA
-from servicemanager.iotdb.row_text import row_texts
 
 _NONE = READ_SCHEMA.empty_table()
 
@@ -82,17 +81,3 @@ def _archived_rows(tools: Tools, entry: JournaledWindow, differing: Sequence[Sli
     generations = {part.generation for piece in differing for part in piece.unpurged}
     objects = [found for found in tools.journal.objects(entry.id) if found.generation in generations]
     return [(found.generation, read_proven(tools.stores, found)) for found in objects]
-
-
-def multiset_difference(live: pa.Table, archived: pa.Table) -> tuple[pa.Table, int]:
-    """The rows of `live` that `archived` lacks, each as often as it lacks it, and how many it holds in excess."""
-    texts = pa.chunked_array([*row_texts(live).chunks, *row_texts(archived).chunks], pa.string())
-    codes = texts.combine_chunks().dictionary_encode().indices.to_numpy()
-    mine, theirs = codes[: live.num_rows], codes[live.num_rows :]
-    width = int(codes.max()) + 1 if len(codes) else 0
-    have, held = np.bincount(mine, minlength=width), np.bincount(theirs, minlength=width)
-    order = np.argsort(mine, kind="stable")
-    firsts = np.cumsum(have) - have
-    occurrence = np.arange(len(mine)) - firsts[mine[order]]
-    lacking = order[occurrence >= held[mine[order]]]
-    return live.take(pa.array(np.sort(lacking))), int(np.maximum(held - have, 0).sum())

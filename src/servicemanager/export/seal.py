@@ -6,7 +6,7 @@ that are put.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -23,6 +23,7 @@ from servicemanager.export.staging import failing_in, staged_file
 from servicemanager.export.tools import Tools
 from servicemanager.iotdb.columns import STORED
 from servicemanager.iotdb.fingerprint import MICRO, Fingerprint, fingerprint_slices, total
+from servicemanager.iotdb.moments import Moments, Pair, merged, moments_of
 from servicemanager.iotdb.reader import READ_SCHEMA
 from servicemanager.iotdb.window import Window
 
@@ -43,6 +44,16 @@ class Sealed:
     label: Label
     body: bytes
     parts: tuple[Part, ...]
+    #: Of the same bytes, decoded.
+    moments: Mapping[Pair, Moments]
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What an object's bytes hold: a fingerprint for each stretch between the cuts, and the moments of all rows."""
+
+    fingerprints: list[Fingerprint]
+    moments: Mapping[Pair, Moments]
 
 
 def seal_window(tools: Tools, label: Label, reading: Reading) -> Sealed | None:
@@ -70,9 +81,11 @@ def seal_rows(tools: Tools, label: Label, rows: pa.Table, slices: Sequence[tuple
     edges = _edges(tools, [window for _, window in slices])
     proofs = _between(fingerprint_slices(rows, edges), len(slices))
     body = _stage(tools, rows, label.sealed(total(proofs)))
-    _check(_between(_read_back(body, edges), len(slices)), proofs)
+    decoded = _read_back(body, edges)
+    _check(_between(decoded.fingerprints, len(slices)), proofs)
     pairs = zip(slices, proofs, strict=True)
-    return Sealed(label.sealed(total(proofs)), body, tuple(Part(label.generation, n, w, f) for (n, w), f in pairs))
+    parts = tuple(Part(label.generation, n, w, f) for (n, w), f in pairs)
+    return Sealed(label.sealed(total(proofs)), body, parts, decoded.moments)
 
 
 def adopt(tools: Tools, label: Label, body: bytes, slices: Sequence[tuple[int, Window]] = ()) -> Sealed:
@@ -90,12 +103,12 @@ def adopt(tools: Tools, label: Label, body: bytes, slices: Sequence[tuple[int, W
             f"{found.window}, generation {found.generation}): move it away, then run the export again."
         )
     pieces = [window for _, window in slices] or _slices(tools, label.window, rows.column(STORED).to_numpy())
-    parts = _parts(tools, label, pieces, body)
+    parts, moments = _parts(tools, label, pieces, body)
     if slices:
         parts = tuple(part for part in parts if part.fingerprint.rows)
     if total(part.fingerprint for part in parts) != found.fingerprint:
         raise ArchiveDamaged(f"The object {url} does not hold the rows that its label promises: move it away.")
-    return Sealed(label.sealed(total(part.fingerprint for part in parts)), body, parts)
+    return Sealed(label.sealed(total(part.fingerprint for part in parts)), body, parts, moments)
 
 
 def _seal(tools: Tools, label: Label, reading: Reading) -> Sealed | None:
@@ -108,9 +121,9 @@ def _seal(tools: Tools, label: Label, reading: Reading) -> Sealed | None:
     slices = _slices(tools, label.window, reading.rows.column(STORED).to_numpy())
     sealed = label.sealed(reading.counted)
     body = _stage(tools, reading.rows, sealed)
-    parts = _parts(tools, label, slices, body)
+    parts, moments = _parts(tools, label, slices, body)
     _check([total(part.fingerprint for part in parts)], [reading.counted])
-    return Sealed(sealed, body, parts)
+    return Sealed(sealed, body, parts, moments)
 
 
 def _stage(tools: Tools, rows: pa.Table, label: Label) -> bytes:
@@ -142,17 +155,24 @@ def _slices(tools: Tools, window: Window, stored: np.ndarray) -> list[Window]:
     return [Window(a, b) for a, b in pairwise(bounds)]
 
 
-def _parts(tools: Tools, label: Label, slices: Sequence[Window], body: bytes) -> tuple[Part, ...]:
-    """What the bytes themselves, decoded, hold for each slice."""
+def _parts(
+    tools: Tools, label: Label, slices: Sequence[Window], body: bytes
+) -> tuple[tuple[Part, ...], Mapping[Pair, Moments]]:
+    """What the bytes themselves, decoded, hold for each slice, and the moments of all."""
     cuts = [tools.facts.micros(window.start_at) for window in slices[1:]]
     found = _read_back(body, cuts)
-    return tuple(Part(label.generation, n, w, f) for n, (w, f) in enumerate(zip(slices, found, strict=True)))
+    pairs = enumerate(zip(slices, found.fingerprints, strict=True))
+    return tuple(Part(label.generation, n, w, f) for n, (w, f) in pairs), found.moments
 
 
-def _read_back(body: bytes, cuts: Sequence[int]) -> list[Fingerprint]:
+def _read_back(body: bytes, cuts: Sequence[int]) -> Decoded:
+    found, moments = [fingerprint_slices(READ_SCHEMA.empty_table(), cuts)], []
     try:
-        found = [fingerprint_slices(group.rows, cuts) for group in iter_groups(body, "The staged file")]
-        return [total(each) for each in zip(*found, strict=True)] or fingerprint_slices(READ_SCHEMA.empty_table(), cuts)
+        for group in iter_groups(body, "The staged file"):
+            rows = group.rows
+            found.append(fingerprint_slices(rows, cuts))
+            moments.append(moments_of(rows))
+        return Decoded([total(each) for each in zip(*found, strict=True)], merged(moments))
     except ArchiveDamaged as error:
         raise StagingFailed(f"{error} The disk gave back other bytes than were written.") from error
 

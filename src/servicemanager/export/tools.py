@@ -10,6 +10,7 @@ from servicemanager.archive.journal import Journal
 from servicemanager.archive.proof import Stores
 from servicemanager.iotdb.engine import Database
 from servicemanager.iotdb.facts import Facts
+from servicemanager.iotdb.rollups import Rollups
 from servicemanager.jobs.job import JobContext
 
 #: Whatever moves rows between Facts and the archive holds this lease.
@@ -25,6 +26,7 @@ class Tools:
     database: Database
     facts: Facts
     journal: Journal
+    rollups: Rollups
     stores: Stores
     #: The database's own name in the archive.
     uuid: str

@@ -25,6 +25,7 @@ from servicemanager.export.reconcile import Differences, compare_window
 from servicemanager.export.seal import Sealed, adopt, seal_rows, seal_window
 from servicemanager.export.tools import Tools
 from servicemanager.iotdb.fingerprint import EMPTY, Fingerprint
+from servicemanager.iotdb.rollups import Counted
 
 #: How often a window is compared again while rows keep arriving in it.
 _ROUNDS = 3
@@ -132,6 +133,8 @@ def _record(tools: Tools, entry: JournaledWindow, sealed: Sealed, tally: Tally) 
         now = tools.database.now(tx)
         found = ArchivedObject(label.generation, url, len(sealed.body), sha256(sealed.body), label.fingerprint, now)
         tools.journal.record(tx, entry.id, found, sealed.parts)
+        counted = [Counted(entry.id, label.generation)]
+        tools.rollups.count_objects(tx, entry.creation_date, counted, sealed.moments)
     tally.counts.update(objects=1, bytes=len(sealed.body), rows_archived=label.fingerprint.rows)
     tools.context.progress.advance("archived", label.fingerprint.rows)
 

@@ -49,6 +49,25 @@ class Database:
         with translating(self.place, self.account()), self.engine.connect() as connection:
             yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
+    @contextmanager
+    def snapshot(self) -> Iterator[sa.Connection]:
+        """A connection whose readings all see the database of one moment, however long they take; nothing is locked.
+
+        The moment is that of the first one.
+        """
+        with translating(self.place, self.account()), self.engine.connect() as connection:
+            if self.dialect == "sqlite":
+                connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("BEGIN DEFERRED")
+                try:
+                    yield connection
+                finally:
+                    connection.exec_driver_sql("ROLLBACK")
+                return
+            with connection.execution_options(isolation_level="REPEATABLE READ").begin():
+                # Whoever reads may write elsewhere meanwhile, and let the server wait with the next rows.
+                connection.exec_driver_sql("SET SESSION net_write_timeout=3600")
+                yield connection
+
     def now(self, connection: sa.Connection) -> datetime:
         """The database's clock, in UTC. The embedded database has this machine's."""
         if self.dialect == "sqlite":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -81,6 +81,25 @@ class Facts:
                 begin = _EPOCH + timedelta(seconds=int(number) * seconds)
                 buckets.append(Bucket(self.time.to_window(begin, begin + step), int(rows)))
         return buckets
+
+    def count_each(self, windows: Sequence[Window]) -> list[int]:
+        """Rows in each of `windows`, which are in order and disjoint."""
+        if self.shape.indexed or len(windows) < _MANY:
+            return [self._count(self._where(window)) for window in windows]
+        edges = sorted({edge for window in windows for edge in (window.start_at, window.end_at)})
+        where = self._where(Window(edges[0], edges[-1]))
+        query = self._sql.count_between(where, list(map(self.time.to_stored, edges)))
+        found = {edges[int(number) - 1]: int(rows) for number, rows in self._query(query)}
+        return [found.get(window.start_at, 0) for window in windows]
+
+    def roll_up(self, tx: sa.Connection, table: str, day: date, window: Window, without: Sequence[Window]) -> None:
+        """Insert the moments of the rows of `window` into a table of moments, as those of `day`.
+
+        Rows in `without` are left out. Under READ COMMITTED nothing of Facts is locked meanwhile.
+        """
+        spans = [f"NOT ({self._where(each)})" for each in without]
+        where = " AND ".join((self._where(window), *spans))
+        tx.exec_driver_sql(self._sql.roll_up(table, day.isoformat(), where, wide=self.shape.wide))
 
     def count_dateless(self) -> int:
         """Rows whose creationDate is NULL, no point in time, or before the year 1000: no window holds them."""

@@ -64,7 +64,7 @@ class Moments:
 
     @property
     def deviation(self) -> float:
-        """The sample standard deviation, √((n·Σx² − (Σx)²) / (n·(n − 1))), rounded once; 0 of a single value.
+        """The sample standard deviation, √((n·Σx² - (Σx)²) / (n·(n - 1))), rounded once; 0 of a single value.
 
         This "textbook" form is unusable in floating point, where the difference cancels (Chan, Golub and LeVeque,
         "Algorithms for Computing the Sample Variance", The American Statistician 37, 1983, equation 1.2); in
@@ -138,7 +138,7 @@ def _grouped(data: _Ints, starts: npt.NDArray[np.intp]) -> Iterator[Moments]:
     """The moments of each stretch of `data` that begins at one of `starts`."""
     counts = np.diff(np.append(starts, len(data))).tolist()
     least, greatest = np.minimum.reduceat(data, starts).tolist(), np.maximum.reduceat(data, starts).tolist()
-    sums, squares = _sums(data, starts, narrow=-_NARROW <= min(least) and max(greatest) <= _NARROW)
+    sums, squares = _sums(data, starts, narrow=min(least) >= -_NARROW and max(greatest) <= _NARROW)
     yield from map(Moments, counts, sums, squares, least, greatest)
 
 

@@ -30,6 +30,8 @@ class Shape:
     unicode: bool
     #: Columns that the platform's table does not have and the archive would not hold.
     extra: tuple[str, ...]
+    #: Whether readings have 64 bits.
+    wide: bool = False
     table: str = "Facts"
 
 
@@ -56,6 +58,7 @@ def describe(database: Database, datetime_zone: str, table: str = "Facts") -> Sh
         unicode=unicode,
         indexed=any(index["column_names"][:1] == [_CREATION] for index in indexes),
         extra=tuple(sorted(set(columns) - {*COLUMNS, _CREATION})),
+        wide=isinstance(types["data"], sa.BigInteger),
         table=table,
     )
 

@@ -46,6 +46,12 @@ class Spelling(Protocol):
     def interval(self, edges: Sequence[datetime]) -> str:
         """How many of the ascending `edges`, as stored, creationDate has reached."""
 
+    def octet_string(self, text: str) -> str:
+        """Bytes, which compare as such: neither case nor trailing blanks are passed over."""
+
+    def exact_sums(self, column: str, *, wide: bool) -> str:
+        """The sum of a column of integers, and the sum of their squares; `wide` are those of 64 bits."""
+
 
 @dataclass(frozen=True)
 class MySqlSpelling:
@@ -72,6 +78,14 @@ class MySqlSpelling:
         seconds = [str((edge - _EPOCH) // timedelta(seconds=1)) for edge in edges]
         return f"INTERVAL({self.seconds},{','.join(seconds)})"
 
+    def octet_string(self, text: str) -> str:
+        return f"CAST({text} AS BINARY)"
+
+    def exact_sums(self, column: str, *, wide: bool) -> str:
+        # The square of 32 bits has 64; SUM itself counts in decimals, without a limit that readings could reach.
+        factor = f"CAST({column} AS DECIMAL(20,0))" if wide else column
+        return f"SUM({column}),SUM({factor}*{column})"
+
 
 #: For a TIMESTAMP column without fractions, which the server stores as just that number: it costs next to nothing.
 WHOLE_INSTANTS = MySqlSpelling("UNIX_TIMESTAMP(creationDate)", "UNIX_TIMESTAMP(creationDate) * 1000000")
@@ -97,6 +111,12 @@ class SqliteSpelling:
 
     def interval(self, edges: Sequence[datetime]) -> str:
         return " + ".join(f"(creationDate >= {literal(edge)})" for edge in edges)
+
+    def octet_string(self, text: str) -> str:
+        return f"CAST({text} AS BLOB)"
+
+    def exact_sums(self, column: str, *, wide: bool) -> str:  # noqa: ARG002 -- Python's integers have no width
+        return f"exact_sum({column}),exact_squares({column})"
 
 
 @dataclass(frozen=True)
@@ -130,6 +150,22 @@ class Statements:
         """Rows by buckets of `step` seconds, a divisor of a day, as (bucket number, rows)."""
         bucket = self.spelling.bucket(step)
         return f"SELECT {bucket} AS bucket, COUNT(*) FROM {self.table} WHERE {where} GROUP BY bucket ORDER BY bucket"
+
+    def count_between(self, where: str, edges: Sequence[datetime]) -> str:
+        """Number of edges reached, and rows."""
+        number = self.spelling.interval(edges)
+        return f"SELECT {number} AS slice, COUNT(*) FROM {self.table} WHERE {where} GROUP BY slice"
+
+    def roll_up(self, table: str, day: str, where: str, *, wide: bool) -> str:
+        """Insert the moments of each pair among the rows into a table of moments; rows without a pair are left out."""
+        complete = [f"{name} IS NOT NULL" for name in ("device", "sensor", "data") if name in self.nullable]
+        device = self.spelling.octet_string(self._utf8("device"))
+        sums = f"COUNT(*),{self.spelling.exact_sums('data', wide=wide)},MIN(data),MAX(data)"
+        rows = " AND ".join((f"({where})", *complete))
+        return (
+            f"INSERT INTO {table} (day,device,sensor,n,sum_x,sum_x2,min_x,max_x) "
+            f"SELECT '{day}',{device} AS name,sensor,{sums} FROM {self.table} WHERE {rows} GROUP BY name,sensor"
+        )
 
     def fingerprints(self, where: str, edges: Sequence[datetime] = (), *, lock: bool = False) -> str:
         """Number of edges reached, rows, counts, sums, bound: a row for each such number, or one for all."""

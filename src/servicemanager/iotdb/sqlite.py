@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 import stamina
@@ -51,6 +53,10 @@ def _prepare(connection: sqlite3.Connection, _record: object) -> None:
             connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.create_function("crc32", 1, _crc32, deterministic=True)
+    connection.create_function("exact_add", 2, lambda a, b: str(int(a) + int(b)), deterministic=True)
+    for name, power in (("exact_sum", 1), ("exact_squares", 2)):
+        exact: Any = partial(_ExactSum, power)  # the types know of results that are integers only
+        connection.create_aggregate(name, 1, exact)
 
 
 def _begin(connection: sa.Connection) -> None:
@@ -62,3 +68,17 @@ def _begin(connection: sa.Connection) -> None:
 def _crc32(value: str | int | None) -> int | None:
     """As MySQL's CRC32: of a number's decimal digits, of a string's UTF-8."""
     return None if value is None else zlib.crc32(str(value).encode())
+
+
+class _ExactSum:
+    """The sum of powers of integers, or of texts that are such, without a limit; the result is a text."""
+
+    def __init__(self, power: int) -> None:
+        self._power = power
+        self._sum = 0
+
+    def step(self, value: str | int) -> None:
+        self._sum += int(value) ** self._power
+
+    def finalize(self) -> str:
+        return str(self._sum)

@@ -15,6 +15,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
 
 from servicemanager.iotdb.window import SECOND, Window, end_of_gap, in_gap
 
@@ -88,6 +90,11 @@ class WallTime:
         local = wall.replace(tzinfo=self.zone, fold=0)
         instant = local.astimezone(UTC)
         return end_of_gap(instant, self.zone) if in_gap(local) else instant
+
+
+def stored_time(kind: sa.types.TypeEngine[object], zone: str) -> StoredTime:
+    """The maps of a column of the type `kind`; `zone` is that of wall times."""
+    return WallTime(ZoneInfo(zone)) if isinstance(kind, mysql.DATETIME) else UtcTime()
 
 
 def stored_micros(time: StoredTime, instant: datetime) -> int:

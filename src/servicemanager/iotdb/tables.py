@@ -216,3 +216,67 @@ outbox = sa.Table(
     _text("failure", 20, nullable=True),
     sa.Column("error", sa.Text),
 )
+
+# Statistics. The moments of what the archive holds, by local day of arrival ...
+
+
+def _exact(name: str) -> sa.Column[str]:
+    """A whole number beyond 64 bits: SQLite keeps it as text."""
+    return sa.Column(name, sa.Text().with_variant(mysql.DECIMAL(50, 0), "mysql", "mariadb"), nullable=False)
+
+
+def _moments(name: str) -> sa.Table:
+    # By bytes: no collation takes two devices for one, or leaves trailing blanks out.
+    device = sa.LargeBinary(255).with_variant(mysql.VARBINARY(255), "mysql", "mariadb")
+    return sa.Table(
+        name,
+        ours,
+        sa.Column("day", sa.Date, primary_key=True),
+        sa.Column("device", device, primary_key=True),
+        sa.Column("sensor", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("n", sa.BigInteger, nullable=False),
+        *map(_exact, ("sum_x", "sum_x2")),
+        sa.Column("min_x", sa.BigInteger, nullable=False),
+        sa.Column("max_x", sa.BigInteger, nullable=False),
+    )
+
+
+rollup = _moments("sm_rollup")
+#: ... the objects that are counted in there ...
+rollup_object = sa.Table(
+    "sm_rollup_object",
+    ours,
+    sa.Column("archive_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("generation", sa.Integer, primary_key=True, autoincrement=False),
+)
+#: ... the moments of what Facts holds and the archive does not ...
+rollup_live = _moments("sm_rollup_live")
+#: ... and what the day looked like when those were computed.
+rollup_day = sa.Table(
+    "sm_rollup_day",
+    ours,
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("facts_rows", sa.BigInteger, nullable=False),
+    _text("journal", 64),
+)
+
+# The platform's tables that statistics are published to, and that old messages are cleared from.
+device_statistics = sa.Table(
+    "DeviceStatistics",
+    platform,
+    _text("device", 20),
+    _int("sensor"),
+    *(sa.Column(name, sa.Float, nullable=False) for name in ("average", "deviation", "error")),
+    _stamp("creationDate", server_default=sa.func.current_timestamp()),
+)
+messages = sa.Table(
+    "Messages",
+    platform,
+    sa.Column("ID", sa.Integer, primary_key=True, autoincrement=True),
+    _text("device", 20),
+    _text("sender", 20),
+    _text("delivery_type", 20),
+    _text("message", 1024),
+    _stamp("readDate", nullable=True),
+    _stamp("creationDate", server_default=sa.func.current_timestamp()),
+)

@@ -16,10 +16,22 @@ _WORDS = {
     "mysql": {
         "serial": "BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY",
         "text": "LONGTEXT",
+        "device": "VARBINARY(255)",
+        "exact": "DECIMAL(50,0)",
         "table": "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin",
     },
-    "sqlite": {"serial": "INTEGER PRIMARY KEY AUTOINCREMENT", "text": "TEXT", "table": ""},
+    "sqlite": {
+        "serial": "INTEGER PRIMARY KEY AUTOINCREMENT",
+        "text": "TEXT",
+        "device": "BLOB",
+        "exact": "TEXT",
+        "table": "",
+    },
 }
+
+_MOMENTS = """
+  day DATE NOT NULL, device {device} NOT NULL, sensor BIGINT NOT NULL, n BIGINT NOT NULL, sum_x {exact} NOT NULL,
+  sum_x2 {exact} NOT NULL, min_x BIGINT NOT NULL, max_x BIGINT NOT NULL, PRIMARY KEY (day, device, sensor)"""
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -64,6 +76,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
           id {serial}, channel VARCHAR(64) NOT NULL, subject VARCHAR(190) NOT NULL, body {text} NOT NULL,
           created_at DATETIME(6) NOT NULL, due_at DATETIME(6) NOT NULL, claim VARCHAR(64), attempts INT NOT NULL,
           delivered_at DATETIME(6), failure VARCHAR(20), error {text}) {table}""",
+    ),
+    (
+        f"CREATE TABLE IF NOT EXISTS sm_rollup ({_MOMENTS}) {{table}}",
+        f"CREATE TABLE IF NOT EXISTS sm_rollup_live ({_MOMENTS}) {{table}}",
+        """CREATE TABLE IF NOT EXISTS sm_rollup_object (
+          archive_id BIGINT NOT NULL, generation INT NOT NULL, PRIMARY KEY (archive_id, generation)) {table}""",
+        """CREATE TABLE IF NOT EXISTS sm_rollup_day (
+          day DATE NOT NULL PRIMARY KEY, facts_rows BIGINT NOT NULL, journal VARCHAR(64) NOT NULL) {table}""",
     ),
 )
 
