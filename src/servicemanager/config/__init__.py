@@ -13,13 +13,14 @@ from servicemanager.config.settings import (
     Scheduler,
     Settings,
 )
-from servicemanager.config.values import LogFormat, NotifyMode, SslMode
+from servicemanager.config.values import Guard, LogFormat, NotifyMode, SslMode
 
 __all__ = [
     "SETTINGS",
     "Aws",
     "Cluster",
     "Export",
+    "Guard",
     "Health",
     "Loaded",
     "Log",

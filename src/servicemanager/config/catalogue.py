@@ -25,7 +25,7 @@ MASK = "********"
 
 #: Subscribed at run time, which a type checker takes for a type it should know.
 _ANNOTATED: Any = Annotated
-_PLAIN = {bool: "true or false", int: "a whole number", Path: "a path"}
+_PLAIN = {bool: "true or false", int: "a whole number", float: "a number", Path: "a path"}
 
 
 @dataclass(frozen=True)

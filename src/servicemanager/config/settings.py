@@ -30,6 +30,8 @@ from servicemanager.config.places import (
 from servicemanager.config.values import (
     Address,
     Cron,
+    Guard,
+    GuardWord,
     HeartbeatUrl,
     Hosts,
     Layout,
@@ -218,6 +220,23 @@ class Notify(Section):
         return tuple(self.urls.get_secret_value().split()) if self.urls else ()
 
 
+class Statistics(Section):
+    """What the gateway's filter of noise is told about each sensor."""
+
+    days: Annotated[
+        int, Field(ge=0, le=36500), About("Days of readings that count, today included; 0 is all there ever were.")
+    ] = 30
+    sigmas: Annotated[
+        float,
+        Field(ge=0.1, le=1000),
+        About("How many deviations the gateway lets a reading have: its own setting, told here."),
+    ] = 6.0
+    guard: Annotated[
+        GuardWord,
+        About("What becomes of a row by which the gateway would throw away most of what the sensor sends."),
+    ] = Guard.WITHHOLD
+
+
 class Cluster(Section):
     """How several instances agree on who works."""
 
@@ -253,6 +272,7 @@ class Settings(Section):
     export: Export = Export()
     health: Health = Health()
     notify: Notify = Notify()
+    statistics: Statistics = Statistics()
     cluster: Cluster = Cluster()
     log: Log = Log()
 

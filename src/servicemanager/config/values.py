@@ -78,6 +78,13 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
+class Guard(StrEnum):
+    """What becomes of statistics that would make the gateway throw away the very readings they were made from."""
+
+    WITHHOLD = "withhold"
+    REPORT = "report"
+
+
 def parse_cron(pattern: str) -> CronSim:
     """Debian's cron with five fields; raises ValueError in words."""
     if pattern.lower() in NICKNAMES:
@@ -257,3 +264,4 @@ HeartbeatUrl = Annotated[SecretStr, Right("an http or https URL"), AfterValidato
 News = Annotated[NotifyMode, BeforeValidator(_read_word)]
 TlsMode = Annotated[SslMode, BeforeValidator(_read_word)]
 Layout = Annotated[LogFormat, BeforeValidator(_read_word)]
+GuardWord = Annotated[Guard, BeforeValidator(_read_word)]

@@ -1,0 +1,62 @@
+"""What the journal says of a stretch of time: which rows of Facts the archive holds already."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import groupby
+from typing import Any
+
+import sqlalchemy as sa
+
+from servicemanager.iotdb.tables import archive, archive_part
+from servicemanager.iotdb.window import Window
+
+#: No window is longer: it lies within one local day, which a change of the clock may prolong.
+_LONGEST = timedelta(days=2)
+
+
+@dataclass(frozen=True)
+class KeptSlice:
+    """A slice whose rows the archive holds and Facts should hold still."""
+
+    archive_id: int
+    number: int
+    window: Window
+    #: Of the objects that hold them.
+    generations: tuple[int, ...]
+    rows: int
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """The slices, in order, and a digest that is another one as soon as an object or a purge is journaled."""
+
+    digest: str
+    slices: tuple[KeptSlice, ...]
+
+
+def coverage(connection: sa.Connection, span: Window) -> Coverage:
+    """Of every slice that overlaps `span`."""
+    part = archive_part.c
+    query = (
+        sa.select(
+            part.archive_id, part.slice, part.generation, part.start_at, part.end_at, part.row_count, part.purged_at
+        )
+        .join(archive, archive.c.id == part.archive_id)
+        .where(archive.c.start_at > span.start_at - _LONGEST, archive.c.start_at < span.end_at)
+        .where(part.start_at < span.end_at, part.end_at > span.start_at)
+        .order_by(part.start_at, part.archive_id, part.slice, part.generation)
+    )
+    rows = connection.execute(query).all()
+    digest = hashlib.sha256(repr((span, [tuple(row) for row in rows])).encode()).hexdigest()
+    kept = [row for row in rows if row.purged_at is None and row.row_count]
+    groups = groupby(kept, key=lambda row: (row.archive_id, row.slice, Window(row.start_at, row.end_at)))
+    return Coverage(digest, tuple(_slice(*key, list(group)) for key, group in groups))
+
+
+def _slice(archive_id: int, number: int, window: Window, rows: list[Any]) -> KeptSlice:
+    return KeptSlice(
+        archive_id, number, window, tuple(row.generation for row in rows), sum(row.row_count for row in rows)
+    )
