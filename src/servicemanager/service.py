@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from servicemanager.iotdb.engine import Database
     from servicemanager.iotdb.facts import Facts
     from servicemanager.jobs.job import Job, Progress
+    from servicemanager.statistics.job import StatisticsJob
+    from servicemanager.statistics.judge import Change
+    from servicemanager.statistics.publish import Published
 
 DATA_DIRECTORY = "servicemanager-data"
 
@@ -41,6 +44,16 @@ class ExportWishes:
     before: date | None = None
     no_purge: bool = False
     max_rows: int | None = None
+
+
+@dataclass(frozen=True)
+class StatisticsWishes:
+    """What a person asks of one run of the statistics beyond the settings; the last two see what is found."""
+
+    rebuild: bool = False
+    force: bool = False
+    found: Callable[[Change], None] | None = None
+    published: Callable[[Published], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -214,6 +227,25 @@ class Service:
                 "Nothing is exported: set export.bucket (EXPORT_BUCKET), and leave export.active on."
             )
         return self.export_job(database, store, ExportWishes())
+
+    def statistics_job(self, database: Database, asked: StatisticsWishes) -> StatisticsJob:
+        """Raises DatabaseRefused where Facts is not the platform's."""
+        from servicemanager.archive.proof import Stores
+        from servicemanager.statistics.job import StatisticsJob
+        from servicemanager.statistics.tools import Wishes
+
+        settings, store = self.settings.statistics, self.store()
+        wishes = Wishes(settings.days, settings.sigmas, settings.guard, rebuild=asked.rebuild, force=asked.force)
+        return StatisticsJob(
+            database,
+            self.facts(database),
+            self.settings.zone,
+            self.settings.mysql.datetime_zone or self.settings.timezone,
+            Stores(store, self.open_store) if store else None,
+            wishes,
+            asked.found,
+            asked.published,
+        )
 
     def facts(self, database: Database) -> Facts:
         """Raises DatabaseRefused where the table is not the platform's."""

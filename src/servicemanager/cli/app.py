@@ -7,7 +7,7 @@ import sys
 import typer
 
 from servicemanager import __version__
-from servicemanager.cli import config, db, demo, devices, export, notify, restore, run_job, silence, verify
+from servicemanager.cli import config, db, demo, devices, export, notify, restore, run_job, silence, statistics, verify
 from servicemanager.cli.render import one_line
 from servicemanager.errors import ServiceManagerError
 
@@ -27,6 +27,7 @@ notify.register(app)
 restore.register(app)
 run_job.register(app)
 silence.register(app)
+statistics.register(app)
 verify.register(app)
 
 
