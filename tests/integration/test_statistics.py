@@ -9,11 +9,19 @@ from datetime import timedelta
 import pytest
 
 from servicemanager.archive.folder import FolderStore
+from servicemanager.archive.objects import open_store
+from servicemanager.archive.proof import Stores
+from servicemanager.archive.restore import RestoreJob
+from servicemanager.archive.verify import Days
+from servicemanager.cluster.lease import acquire
 from servicemanager.config import Guard
 from servicemanager.errors import DatabaseRefused, LeaseHeld
+from servicemanager.export.adopt import adopt_objects
+from servicemanager.iotdb.upgrade import upgrade
+from servicemanager.jobs.job import JobContext, Silence
 from servicemanager.statistics.judge import Kind
 from support.exports import days_ago, make_job, run
-from support.iotdb import facts_ddl, mysql_iotdb, reading
+from support.iotdb import ZONE, facts_ddl, mysql_iotdb, reading
 from support.leases import MINUTE
 from support.statistics import DDL, expected, make_statistics, moments, moments_of_rows, publish, published
 
@@ -35,8 +43,6 @@ def gateway(iotdb):
 def mariadb(mysql_server, mysql_database):
     made = mysql_iotdb(mysql_server, mysql_database, facts_ddl(nullable=True))
     made.execute(DDL)
-    from servicemanager.iotdb.upgrade import upgrade
-
     upgrade(made.database)
     yield made
     made.database.close()
@@ -103,6 +109,35 @@ def test_objects_of_a_version_that_kept_no_rollups_are_counted_at_the_next_run(g
     run(make_job(gateway, store, staging))
     gateway.execute("DELETE FROM sm_rollup", "DELETE FROM sm_rollup_object")
     assert publish(gateway, store).counts["objects_counted"] == 2
+    stands(gateway, store, rows)
+
+
+def test_an_object_that_was_taken_out_of_the_journal_by_hand_is_not_counted_twice(gateway, store, staging):
+    rows = some(2) + some(1)
+    gateway.insert(rows)
+    run(make_job(gateway, store, staging, no_purge=True))
+    for key in [stat.key for stat in store.list("facts/")][:1]:
+        (store._root / key).unlink()
+    for table in ("sm_archive_object", "sm_archive_part"):
+        gateway.execute(f"DELETE FROM {table} WHERE archive_id = (SELECT MIN(id) FROM sm_archive)")
+    stands(gateway, store, rows)
+    gateway.execute("DELETE FROM sm_rollup_object", "INSERT INTO sm_rollup_object SELECT MIN(id), 0 FROM sm_archive")
+    run(make_job(gateway, store, staging))
+    stands(gateway, store, rows)
+
+
+def test_readings_that_were_restored_into_facts_or_adopted_count_once(gateway, store, staging):
+    rows = some(2) + some(1)
+    gateway.insert(rows)
+    run(make_job(gateway, store, staging, slice_rows=8))
+    days = Days(days_ago(2).date(), days_ago(2).date())
+    run(RestoreJob(gateway.database, Stores(store, open_store), days, "Facts", ZONE))
+    stands(gateway, store, rows)
+    forgotten = ("archive", "archive_object", "archive_part", "rollup", "rollup_object", "rollup_live", "rollup_day")
+    gateway.execute(*(f"DELETE FROM sm_{name}" for name in forgotten))
+    job = make_job(gateway, store, staging)
+    lease = acquire(gateway.database, "job:export", "a person", MINUTE)
+    assert adopt_objects(job.tools(JobContext(lease, Silence(), threading.Event()))).objects == 2
     stands(gateway, store, rows)
 
 
@@ -234,8 +269,6 @@ def test_a_table_that_can_t_be_replaced_in_one_transaction_is_refused(mariadb, s
 
 
 def test_two_runs_at_once_are_one_run(gateway, store):
-    from servicemanager.cluster.lease import acquire
-
     acquire(gateway.database, "job:statistics", "the other one", MINUTE)
     with pytest.raises(LeaseHeld, match="Another statistics is at work"):
         publish(gateway, store)

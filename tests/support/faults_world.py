@@ -29,6 +29,7 @@ from servicemanager.jobs.job import JobResult
 from .faults import Step, Steps
 from .faults_export import Export, Place
 from .iotdb import Iotdb, Row
+from .statistics import archived_moments, moments_of_rows
 
 _OURS = tables.ours.sorted_tables
 _NAMES = ("Facts", *(table.name for table in _OURS))
@@ -185,6 +186,12 @@ class World:
         facts, archived = self.facts(), self.archived()
         assert self.rows - (facts + _total(archived)) == Counter(), "rows are neither in Facts nor in the archive"
         assert facts + self.purged(archived) == self.rows, "the journal does not say what has left Facts"
+        self.assert_counted(archived)
+
+    def assert_counted(self, archived: dict[str, Counter]) -> None:
+        """The rollups count the readings of the objects that the journal knows, once each, and no others."""
+        journaled = sum((archived[url] for url in self._journaled()), Counter())
+        assert archived_moments(self.iotdb) == moments_of_rows(journaled), "the rollups miscount the archive"
 
     def assert_done(self) -> None:
         """After a run that came to its end: every old row is in the archive, once, and nowhere else."""
@@ -194,6 +201,7 @@ class World:
         assert (facts + archive) - self.rows == Counter(), "rows are doubled"
         assert [row for row in facts if row[-1] < self.place.midnight(0)] == [], "old rows are left in Facts"
         assert self.purged(archived) == archive, "the journal does not say what has left Facts"
+        self.assert_counted(archived)
         assert set(archived) == self._journaled(), "the journal does not know what the archive holds"
         assert self.expected_objects in {None, frozenset(self.objects())}, "there are other objects than expected"
         assert list(self.place.staging.iterdir()) == [], "a staged file is left"

@@ -44,6 +44,18 @@ def moments(iotdb: Iotdb) -> dict:
         return {(pair.device.decode(), pair.sensor): (m.n, m.sum_x, m.sum_x2, m.min_x, m.max_x) for pair, m in found}
 
 
+def archived_moments(iotdb: Iotdb) -> dict:
+    """The same of what the archive holds."""
+    found = defaultdict(list)
+    for device, *row in iotdb.execute("SELECT device, sensor, n, sum_x, sum_x2, min_x, max_x FROM sm_rollup"):
+        found[device.decode(), row[0]].append([int(number) for number in row[1:]])
+    return {
+        pair: (*map(sum, columns[:3]), min(columns[3]), max(columns[4]))
+        for pair, days in found.items()
+        for columns in [list(zip(*days, strict=True))]
+    }
+
+
 def moments_of_rows(rows: Counter | Iterable[Row]) -> dict:
     """The same of rows, by Python's own arithmetic."""
     values = _values(rows)

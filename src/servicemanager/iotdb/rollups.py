@@ -56,7 +56,15 @@ class Rollups:
     def count_objects(
         self, tx: sa.Connection, day: date, objects: Sequence[Counted], moments: Mapping[Pair, Moments]
     ) -> None:
-        """Add the moments of some objects of a day to the archive's; fails where one of them is counted already."""
+        """Add the moments of some objects of a day to the archive's.
+
+        Where one was counted already, somebody has removed it from the journal by hand, and nobody can tell what it
+        held: then the whole day is left to the next run of the statistics, which reads its objects.
+        """
+        known = self._listed(tx, day)
+        if known.intersection(objects):
+            self.clear_archived(tx, day)
+            return
         for each in objects:
             tx.execute(rollup_object.insert().values(archive_id=each.archive_id, generation=each.generation))
         self._add(tx, rollup, day, moments)
@@ -87,20 +95,15 @@ class Rollups:
             rows = connection.execute(sa.select(rollup_day))
             return {row.day: Remembered(row.facts_rows, row.journal) for row in rows}
 
-    def uncounted(self) -> list[tuple[date, Counted]]:
-        """Objects that the journal knows and the rollups do not: those of an earlier version of this program."""
-        same = (rollup_object.c.archive_id == archive_object.c.archive_id) & (
-            rollup_object.c.generation == archive_object.c.generation
-        )
-        query = (
-            sa.select(archive.c.creation_date, archive_object.c.archive_id, archive_object.c.generation)
-            .join(archive_object, archive_object.c.archive_id == archive.c.id)
-            .outerjoin(rollup_object, same)
-            .where(rollup_object.c.archive_id.is_(None))
-            .order_by(archive.c.creation_date)
-        )
+    def miscounted(self) -> set[date]:
+        """Days whose objects in the journal are not those that are counted: an earlier version archived them."""
+        journaled = sa.select(archive_object.c.archive_id, archive_object.c.generation)
+        counted = sa.select(rollup_object.c.archive_id, rollup_object.c.generation)
         with self._database.reading() as connection:
-            return [(row[0], Counted(row[1], row[2])) for row in connection.execute(query)]
+            ours, theirs = ({Counted(*row) for row in connection.execute(each)} for each in (journaled, counted))
+            windows = connection.execute(sa.select(archive.c.id, archive.c.creation_date))
+            days = {window.id: window.creation_date for window in windows}
+        return {days[each.archive_id] for each in ours ^ theirs if each.archive_id in days}
 
     def merged(self, connection: sa.Connection, first: date | None, last: date) -> Iterator[tuple[Pair, Moments]]:
         """The moments of every pair from local day `first` to `last`, by device and sensor, as they arrive."""
@@ -111,6 +114,11 @@ class Rollups:
         query = f"SELECT device,sensor,{sums} FROM ({parts}) AS parts GROUP BY device,sensor ORDER BY device,sensor"
         for device, sensor, *numbers in connection.execution_options(stream_results=True).exec_driver_sql(query):
             yield Pair(bytes(device), sensor), Moments(*map(int, numbers))
+
+    def _listed(self, tx: sa.Connection, day: date) -> set[Counted]:
+        query = sa.select(rollup_object.c.archive_id, rollup_object.c.generation)
+        query = query.join(archive, archive.c.id == rollup_object.c.archive_id).where(archive.c.creation_date == day)
+        return {Counted(*row) for row in tx.execute(query)}
 
     def _add(self, tx: sa.Connection, table: sa.Table, day: date, moments: Mapping[Pair, Moments]) -> None:
         waiting = iter(moments.items())

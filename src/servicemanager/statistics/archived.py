@@ -23,7 +23,7 @@ from servicemanager.statistics.tools import Moved, Tools
 
 def count_archived(tools: Tools) -> list[str]:
     """Count what is not counted yet, or everything; returns a sentence for each day that could not be."""
-    days = {day for day, _ in tools.rollups.uncounted() if day in tools.span}
+    days = {day for day in tools.rollups.miscounted() if day in tools.span}
     if tools.wishes.rebuild:
         days |= {entry.creation_date for entry in tools.journal.windows() if entry.generations}
     problems = []
@@ -36,9 +36,9 @@ def count_archived(tools: Tools) -> list[str]:
     return problems
 
 
-def has_uncounted(tools: Tools) -> bool:
+def is_miscounted(tools: Tools) -> bool:
     """Whether the archive holds readings of the span that the rollups lack."""
-    return any(day in tools.span for day, _ in tools.rollups.uncounted())
+    return any(day in tools.span for day in tools.rollups.miscounted())
 
 
 def _count_day(tools: Tools, day: date) -> None:

@@ -18,7 +18,7 @@ from servicemanager.iotdb.engine import Database
 from servicemanager.iotdb.facts import Facts
 from servicemanager.iotdb.rollups import Rollups
 from servicemanager.jobs.job import JobContext, JobResult
-from servicemanager.statistics.archived import count_archived, has_uncounted
+from servicemanager.statistics.archived import count_archived, is_miscounted
 from servicemanager.statistics.judge import Change, Decision, Kind
 from servicemanager.statistics.live import sum_up
 from servicemanager.statistics.publish import LISTED, Published, differences, publish
@@ -52,7 +52,7 @@ class StatisticsJob:
                 context.lease.pass_fence(tx)
                 tools.rollups.forget(tx)
         problems = count_archived(tools)
-        if has_uncounted(tools) and not self.wishes.force:
+        if is_miscounted(tools) and not self.wishes.force:
             problems.append(f"{NAME} was left as it is: without those readings it would be wrong. See --force.")
             return JobResult(dict(context.counts), tuple(problems))
         if self.found:
