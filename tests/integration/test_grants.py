@@ -27,6 +27,7 @@ from support.exports import archived_rows, days_ago, make_job, run
 from support.grants import ALWAYS, GRANT, HEALTH, INDEX, INTO_A_TABLE, INTO_FACTS, RIGHTS, give, grants
 from support.iotdb import ZONE, Iotdb, facts_ddl, mysql_iotdb, reading, sqlite_iotdb
 from support.sites import PASSWORD, Site
+from support.statistics import DDL, publish
 
 POLICY = next(text for text in blocks(RIGHTS, "json") if '"Allow"' in text)
 
@@ -58,6 +59,7 @@ def test_an_account_with_the_listed_rights_can_do_everything(site: Site, mysql_s
         assert (ran.status, ran.sentences) == (0, []), ran.stderr
         return ran
 
+    site.iotdb.execute(DDL)
     site.iotdb.insert(ROWS)
     give(mysql_server, schema, guest, grants(ALWAYS))
     command("db", "check")
@@ -69,6 +71,8 @@ def test_an_account_with_the_listed_rights_can_do_everything(site: Site, mysql_s
     assert site.iotdb.rows() == Counter()
     assert "sound" in command("verify").stdout
     command("db", "adopt")
+    command("statistics")
+    command("statistics", "--diff")
     give(mysql_server, schema, guest, grants(INTO_A_TABLE))
     command("restore", *RANGE)
     give(mysql_server, schema, guest, grants(INTO_FACTS))
@@ -78,6 +82,7 @@ def test_an_account_with_the_listed_rights_can_do_everything(site: Site, mysql_s
 
 def test_an_account_with_the_rights_for_it_adds_the_index(site: Site, mysql_server, guest):
     site.iotdb.execute("ALTER TABLE Facts DROP INDEX arrival")
+    site.iotdb.execute(DDL)
     give(mysql_server, site.environ["MYSQL_DATABASE"], guest, grants(ALWAYS, INDEX))
     environ = site.environ | {"MYSQL_USER": guest}
     ran = servicemanager("db", "upgrade", "--facts-index", environ=environ, folder=site.folder)
@@ -89,6 +94,7 @@ def test_an_account_with_the_rights_for_it_adds_the_index(site: Site, mysql_serv
 def iotdb(mysql_server, mysql_database) -> Iterator[Iotdb]:
     """With our own tables."""
     made = mysql_iotdb(mysql_server, mysql_database, facts_ddl())
+    made.execute(DDL)
     upgrade(made.database)
     yield made
     made.database.close()
@@ -120,11 +126,16 @@ def test_none_of_the_rights_can_be_spared(iotdb, mysql_server, guest, staging, t
 
 
 def use_everything(iotdb: Iotdb, account: str, store: ObjectStore, staging) -> None:
-    """Export, verify and restore, as this account."""
+    """Export, statistics, verify and restore, as this account."""
     database = open_mysql(replace(iotdb.login, user=account, password=PASSWORD))
     try:
         upgrade(database)
-        run(make_job(replace(iotdb, database=database), store, staging))
+        mine = replace(iotdb, database=database)
+        run(make_job(mine, store, staging, no_purge=True))
+        iotdb.insert(ROWS[:1])
+        for wishes in ({"found": bool}, {}, {"rebuild": True}):
+            assert publish(mine, store, **wishes).problems == ()
+        run(make_job(mine, store, staging))
         journal, stores = Journal(database), Stores(store, open_store)
 
         def note(known) -> None:
