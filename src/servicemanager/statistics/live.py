@@ -18,6 +18,7 @@ from servicemanager.archive.proof import read_proven
 from servicemanager.errors import ArchiveRefused, DatabaseBusy
 from servicemanager.iotdb.moments import Moments, Pair, merged, moments_of
 from servicemanager.iotdb.multiset import multiset_difference
+from servicemanager.iotdb.reader import READ_SCHEMA
 from servicemanager.iotdb.rollups import Remembered
 from servicemanager.iotdb.tables import rollup_live
 from servicemanager.iotdb.window import Window
@@ -115,12 +116,12 @@ def _further(tools: Tools, found: Found) -> Mapping[Pair, Moments]:
 
 def _lacking(tools: Tools, kept: KeptSlice) -> pa.Table:
     tools.context.checkpoint()
-    live = tools.facts.read(kept.window)
-    new, _ = multiset_difference(live, tools.facts.within(kept.window, _archived(tools, kept, live.slice(0, 0))))
+    live = tools.facts.read(kept.window).cast(READ_SCHEMA)
+    new, _ = multiset_difference(live, tools.facts.within(kept.window, _archived(tools, kept)))
     return new
 
 
-def _archived(tools: Tools, kept: KeptSlice, none: pa.Table) -> pa.Table:
+def _archived(tools: Tools, kept: KeptSlice) -> pa.Table:
     if tools.stores is None:
         raise ArchiveRefused(
             f"Facts and the archive hold different rows of {kept.window}, and no bucket is configured (EXPORT_BUCKET) "
@@ -131,4 +132,4 @@ def _archived(tools: Tools, kept: KeptSlice, none: pa.Table) -> pa.Table:
         for each in tools.journal.objects(kept.archive_id)
         if each.generation in kept.generations
     ]
-    return pa.concat_tables([none, *objects])
+    return pa.concat_tables([READ_SCHEMA.empty_table(), *objects])
