@@ -21,6 +21,9 @@ def test_the_demo_shows_that_nothing_was_lost_and_can_be_looked_at_afterwards(tm
     assert done.returncode == 0, done.stderr
     assert "Nothing lost, nothing doubled" in done.stdout
     assert "agree in every column" in done.stdout
+    noise = done.stdout.partition("noisiest sensors")[2].partition("In the data were")[0].strip().splitlines()
+    assert len(noise[2:]) == 10
+    assert all(int(line.split()[-1].replace(",", "")) > 0 for line in noise[2:])
     verified = subprocess.run(
         [COMMAND, "verify"],
         cwd=tmp_path / "servicemanager-demo",

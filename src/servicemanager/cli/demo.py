@@ -64,6 +64,7 @@ def tell(shown: Demonstration) -> None:
     print_table(("what happened", "number"), [(what, f"{number:,}") for what, number in rows])
     proof = "agree in every column" if shown.nothing_lost_or_doubled else "DIFFER"
     sys.stdout.write(f"\nNothing lost, nothing doubled: what was made, and archive plus database, {proof}.\n")
+    _tell_noise(shown)
     sys.stdout.write("\nIn the data were, among others:\n")
     for episode in shown.episodes[1:]:
         sys.stdout.write(f"  - {one_line(episode.sentence)}\n")
@@ -86,3 +87,22 @@ def _tell_message(message: Message | None) -> None:
     if message:
         for line in (message.subject, *message.body.splitlines()):
             sys.stdout.write(f"  | {one_line(line)}".rstrip() + "\n")
+
+
+def _tell_noise(shown: Demonstration) -> None:
+    sys.stdout.write(
+        "\nThe ten noisiest sensors, and how many of their readings the gateway's filter would have thrown away:\n"
+    )
+    rows = [
+        (
+            each.line.device.decode(),
+            each.line.sensor,
+            f"{each.line.average:.1f}",
+            f"{each.line.deviation:.1f}",
+            f"{each.limit:.0f}",
+            f"{each.readings:,}",
+            f"{each.thrown_away:,}",
+        )
+        for each in shown.noisiest
+    ]
+    print_table(("device", "sensor", "average", "deviation", "limit", "readings", "thrown away"), rows)

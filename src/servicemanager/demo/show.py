@@ -23,6 +23,7 @@ from servicemanager.archive.proof import Stores
 from servicemanager.archive.verify import Summary, Verifier, known_objects
 from servicemanager.demo.fleet import Fleet, make_fleet
 from servicemanager.demo.load import load_facts
+from servicemanager.demo.noise import Noisy, noisiest, publish_statistics
 from servicemanager.demo.outage import Outage, show_outage
 from servicemanager.demo.readings import ZONE, readings
 from servicemanager.demo.registry import announcements, registrations
@@ -52,6 +53,7 @@ class Demonstration:
     archive: Summary
     archived: Fingerprint
     left: Fingerprint
+    noisiest: tuple[Noisy, ...]
     episodes: tuple[Episode, ...]
     outage: Outage
     folder: Path
@@ -75,10 +77,12 @@ def show(folder: Path, now: datetime, progress: Progress) -> Demonstration:
         result = Runner(database, service.settings.cluster.lease, progress, threading.Event()).run(job)
         archived, summary = _verify(database, store)
         left = _live(database, job.facts)
+        publish_statistics(service, database, progress)
+        noisy = noisiest(service, database, store)
         outage = show_outage(service, database, fleet.shops[0].name)
     finally:
         database.close()
-    return Demonstration(made, result, summary, archived, left, story(fleet, now), outage, folder)
+    return Demonstration(made, result, summary, archived, left, noisy, story(fleet, now), outage, folder)
 
 
 def _clear(folder: Path) -> None:
