@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from benchmarks import export
+from benchmarks import export, statistics
 from benchmarks.harness import RESULTS, report
 
 from support.mariadb import private_server
@@ -27,7 +27,8 @@ def main() -> None:
         tempfile.TemporaryDirectory(prefix="sm-bench-") as folder,
         private_server("--skip-log-bin", "--innodb-buffer-pool-size=1G") as server,
     ):
-        runs = [each for rows in sizes for each in export.measure(server, rows, Path(folder))]
+        parts = (export, statistics)
+        runs = [each for part in parts for rows in sizes for each in part.measure(server, rows, Path(folder))]
         text = report(runs, server)
     RESULTS.write_text(text)
     sys.stdout.write(text)

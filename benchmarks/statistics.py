@@ -1,0 +1,99 @@
+"""Statistics and messages, beside one GROUP BY with the same aggregates and beside bare chunked deletes."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from benchmarks.export import DATABASE, SERVICEMANAGER, _client, _fill
+from benchmarks.generate import write_tsv
+from benchmarks.harness import Measured, Run, run
+
+from support.mariadb import Server
+from support.messages import MESSAGES
+from support.statistics import DDL
+
+#: Pairs of device and sensor: of a million devices.
+PAIRS = 3_000_000
+OLD_MESSAGES = 1_000_000
+_LAST_DAY = "2026-06-30"
+_GROUP_BY = (
+    "SELECT device, sensor, DATE(creationDate) AS day, COUNT(*), SUM(data), SUM(data*data), MIN(data), MAX(data) "
+    "FROM Facts GROUP BY device, sensor, day"
+)
+_CHUNK = 1_000
+
+
+def measure(server: Server, rows: int, folder: Path) -> list[Run]:
+    tsv = folder / "facts.tsv"
+    write_tsv(rows, tsv)
+    _fill(server, tsv)
+    tsv.unlink()
+    server.execute(DDL, *MESSAGES[:2], database=DATABASE)
+    return [_rollups(server, rows), _publication(server), _messages(server)]
+
+
+def _environ(server: Server, **settings: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "EXPORT_", "MYSQL_"))}
+    account = {"MYSQL_HOST": server.host, "MYSQL_PORT": str(server.port), "MYSQL_USER": "root"}
+    return {**kept, **account, "STATISTICS_DAYS": "0", **settings}
+
+
+def _rollups(server: Server, rows: int) -> Run:
+    found = Run(f"Statistics of {rows:,} rows on 30 days, with an index on creationDate")
+    command, environ = [SERVICEMANAGER, "statistics"], _environ(server)
+    bare = found.add(run("one GROUP BY device, sensor, day", [*_client(server), "--quick", "-B", "-e", _GROUP_BY]))
+    full = found.add(run("statistics --rebuild", [*command, "--rebuild"], environ), bare, 1.3)
+    server.execute(f"DELETE FROM sm_rollup_day WHERE day = '{_LAST_DAY}'", database=DATABASE)
+    night = run("statistics, one new day of thirty", command, environ)
+    found.add(night, full, 0.1)
+    found.add(Measured("the same", night.seconds), bare, 0.1)
+    return found
+
+
+def _publication(server: Server) -> Run:
+    found = Run(f"Publication of {PAIRS:,} pairs")
+    server.execute("DELETE FROM Facts", "DELETE FROM sm_rollup_live", "DELETE FROM sm_rollup_day", database=DATABASE)
+    server.execute(
+        "INSERT INTO sm_rollup SELECT '2026-06-30', CONCAT('device ', seq DIV 3), seq MOD 3, 4, 40, 1000, 1, 25 "
+        f"FROM seq_1_to_{PAIRS}",
+        database=DATABASE,
+    )
+    found.add(run("statistics, into an empty table", [SERVICEMANAGER, "statistics", "--force"], _environ(server)))
+    found.add(run("statistics, all rows replaced", [SERVICEMANAGER, "statistics"], _environ(server)))
+    return found
+
+
+def _messages(server: Server) -> Run:
+    found = Run(f"Clearing {OLD_MESSAGES:,} messages")
+    _queue(server)
+    bare = found.add(_delete(server))
+    _queue(server)
+    found.add(run("messages", [SERVICEMANAGER, "messages"], _environ(server)), bare, 1.3)
+    return found
+
+
+def _queue(server: Server) -> None:
+    server.execute(
+        "DELETE FROM Messages",
+        "INSERT INTO Messages (device, sender, delivery_type, message, readDate) "
+        f"SELECT CONCAT('device ', seq MOD 1000), 'console', 'TRANSIENT', 'restart', '2026-01-01' FROM seq_1_to_{OLD_MESSAGES}",
+        database=DATABASE,
+    )
+
+
+def _delete(server: Server) -> Measured:
+    """By primary key, as many in a transaction as ours deletes, with nothing counted or fenced."""
+    (first, last) = server.execute("SELECT MIN(ID), MAX(ID) FROM Messages", database=DATABASE)[0]
+    connection = server.connect(DATABASE)
+    begin = time.perf_counter()
+    with connection.cursor() as cursor:
+        for start in range(first, last + 1, _CHUNK):
+            cursor.execute(
+                f"DELETE FROM Messages WHERE ID >= {start} AND ID < {start + _CHUNK} AND delivery_type = 'TRANSIENT' "
+                "AND readDate < '2026-06-01'"
+            )
+    seconds = time.perf_counter() - begin
+    connection.close()
+    return Measured("bare DELETEs by primary key", seconds)
