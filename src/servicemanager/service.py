@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from servicemanager.iotdb.engine import Database
     from servicemanager.iotdb.facts import Facts
     from servicemanager.jobs.job import Job, Progress
+    from servicemanager.messages.cleanup import MessagesJob
     from servicemanager.statistics.job import StatisticsJob
     from servicemanager.statistics.judge import Change
     from servicemanager.statistics.publish import Published
@@ -246,6 +247,17 @@ class Service:
             asked.found,
             asked.published,
         )
+
+    def messages_job(self, database: Database) -> MessagesJob:
+        """Raises DatabaseRefused where Messages is not the platform's."""
+        from servicemanager.iotdb.messages import Messages
+        from servicemanager.messages.cleanup import MessagesJob, Retention
+
+        settings = self.settings.messages
+        unread = timedelta(days=settings.unread_days) if settings.unread_days else None
+        retention = Retention(timedelta(days=settings.days), unread, settings.persistent)
+        zone = self.settings.mysql.datetime_zone or self.settings.timezone
+        return MessagesJob(database, Messages.open(database, zone), retention)
 
     def facts(self, database: Database) -> Facts:
         """Raises DatabaseRefused where the table is not the platform's."""

@@ -26,6 +26,7 @@ from support.docs import blocks
 from support.exports import archived_rows, days_ago, make_job, run
 from support.grants import ALWAYS, GRANT, HEALTH, INDEX, INTO_A_TABLE, INTO_FACTS, RIGHTS, give, grants
 from support.iotdb import ZONE, Iotdb, facts_ddl, mysql_iotdb, reading, sqlite_iotdb
+from support.messages import MESSAGES, make_cleanup
 from support.sites import PASSWORD, Site
 from support.statistics import DDL, publish
 
@@ -59,7 +60,7 @@ def test_an_account_with_the_listed_rights_can_do_everything(site: Site, mysql_s
         assert (ran.status, ran.sentences) == (0, []), ran.stderr
         return ran
 
-    site.iotdb.execute(DDL)
+    site.iotdb.execute(DDL, *MESSAGES)
     site.iotdb.insert(ROWS)
     give(mysql_server, schema, guest, grants(ALWAYS))
     command("db", "check")
@@ -73,6 +74,7 @@ def test_an_account_with_the_listed_rights_can_do_everything(site: Site, mysql_s
     command("db", "adopt")
     command("statistics")
     command("statistics", "--diff")
+    command("messages")
     give(mysql_server, schema, guest, grants(INTO_A_TABLE))
     command("restore", *RANGE)
     give(mysql_server, schema, guest, grants(INTO_FACTS))
@@ -82,7 +84,7 @@ def test_an_account_with_the_listed_rights_can_do_everything(site: Site, mysql_s
 
 def test_an_account_with_the_rights_for_it_adds_the_index(site: Site, mysql_server, guest):
     site.iotdb.execute("ALTER TABLE Facts DROP INDEX arrival")
-    site.iotdb.execute(DDL)
+    site.iotdb.execute(DDL, *MESSAGES)
     give(mysql_server, site.environ["MYSQL_DATABASE"], guest, grants(ALWAYS, INDEX))
     environ = site.environ | {"MYSQL_USER": guest}
     ran = servicemanager("db", "upgrade", "--facts-index", environ=environ, folder=site.folder)
@@ -94,7 +96,7 @@ def test_an_account_with_the_rights_for_it_adds_the_index(site: Site, mysql_serv
 def iotdb(mysql_server, mysql_database) -> Iterator[Iotdb]:
     """With our own tables."""
     made = mysql_iotdb(mysql_server, mysql_database, facts_ddl())
-    made.execute(DDL)
+    made.execute(DDL, *MESSAGES)
     upgrade(made.database)
     yield made
     made.database.close()
@@ -103,7 +105,7 @@ def iotdb(mysql_server, mysql_database) -> Iterator[Iotdb]:
 def start_again(iotdb: Iotdb) -> None:
     """As after an installation; the empty sm_migration lets the tables be made once more, where that is allowed."""
     iotdb.execute(*(f"DELETE FROM {name}" for name in ours.tables), "DELETE FROM Facts")
-    iotdb.execute("DROP TABLE IF EXISTS Facts_restored")
+    iotdb.execute("DROP TABLE IF EXISTS Facts_restored", MESSAGES[-1])
     iotdb.insert(ROWS)
 
 
@@ -136,6 +138,7 @@ def use_everything(iotdb: Iotdb, account: str, store: ObjectStore, staging) -> N
         for wishes in ({"found": bool}, {}, {"rebuild": True}):
             assert publish(mine, store, **wishes).problems == ()
         run(make_job(mine, store, staging))
+        run(make_cleanup(mine))
         journal, stores = Journal(database), Stores(store, open_store)
 
         def note(known) -> None:

@@ -66,6 +66,7 @@ def test_every_variable_of_the_seed_is_read_under_its_own_name(tmp_path):
         "statistics": "5 1 * * *",
         "export": "10 3 * * *",
         "history": "*/10 * * * *",
+        "messages": "0 3 * * *",
     }
     assert settings.aws == Aws(
         region="eu-west-1",

@@ -7,7 +7,20 @@ import sys
 import typer
 
 from servicemanager import __version__
-from servicemanager.cli import config, db, demo, devices, export, notify, restore, run_job, silence, statistics, verify
+from servicemanager.cli import (
+    config,
+    db,
+    demo,
+    devices,
+    export,
+    messages,
+    notify,
+    restore,
+    run_job,
+    silence,
+    statistics,
+    verify,
+)
 from servicemanager.cli.render import one_line
 from servicemanager.errors import ServiceManagerError
 
@@ -23,6 +36,7 @@ db.register(app)
 demo.register(app)
 devices.register(app)
 export.register(app)
+messages.register(app)
 notify.register(app)
 restore.register(app)
 run_job.register(app)

@@ -78,6 +78,7 @@ class Scheduler(Section):
     statistics: Annotated[Cron, About("When to publish the sensor statistics anew.", daily=True)] = "0 0 * * *"
     export: Annotated[Cron, About("When to archive and purge old readings.", daily=True)] = "0 2 * * *"
     history: Annotated[Cron, About("When to record how many devices have which status.")] = "*/10 * * * *"
+    messages: Annotated[Cron, About("When to clear old messages.", daily=True)] = "0 3 * * *"
 
 
 class Aws(Section):
@@ -237,6 +238,22 @@ class Statistics(Section):
     ] = Guard.WITHHOLD
 
 
+class Messages(Section):
+    """How long messages to devices are kept."""
+
+    days: Annotated[
+        int, Field(ge=1, le=36500), About("Days after which a message that its device has read is deleted.")
+    ] = 7
+    unread_days: Annotated[
+        int | None,
+        Field(ge=1, le=36500),
+        About("Days after which one that was never read is deleted; without it none is."),
+    ] = None
+    persistent: Annotated[
+        bool, About("Whether read messages that are delivered at every poll go too: that changes what devices do.")
+    ] = False
+
+
 class Cluster(Section):
     """How several instances agree on who works."""
 
@@ -273,6 +290,7 @@ class Settings(Section):
     health: Health = Health()
     notify: Notify = Notify()
     statistics: Statistics = Statistics()
+    messages: Messages = Messages()
     cluster: Cluster = Cluster()
     log: Log = Log()
 

@@ -1,0 +1,1 @@
+"""Old messages to devices, cleared with care."""
