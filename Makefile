@@ -30,6 +30,7 @@ format: $(STAMP)
 bench: $(STAMP)
 	./scripts/ensure-mariadb
 	$(PY) -m benchmarks
+	$(PY) -m benchmarks.health
 
 # Pin anew, to the newest versions that pyproject.toml allows. Needs uv.
 lock:

@@ -61,7 +61,8 @@ def _add(  # noqa: PLR0913, PLR0917 -- one parameter for each option
 
     with _database() as (service, database):
         with database.transaction() as tx:
-            now = database.now(tx)
+            # Whole seconds, as a check counts: it may come within this one.
+            now = database.now(tx).replace(microsecond=0)
             target, name = _target(device, group, type_)
             silence = _silence(target, name, reason, now, service.settings.zone, for_=for_, until=until, cron=cron)
             number = add_silence(tx, silence)
