@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from servicemanager.errors import DatabaseUnreachable
 
-_M_ARENA_MAX = -8  # from glibc's malloc.h
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # from glibc's malloc.h
 
 
 def settle() -> None:
@@ -48,4 +48,7 @@ def share_one_arena() -> None:
     # Read when Arrow is loaded; most of it does not look at pyarrow's set_memory_pool().
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     with suppress(AttributeError, OSError):  # not glibc
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_M_ARENA_MAX, 1)
+        # Left to itself this grows, and what is not mapped by itself leaves holes when it is freed.
+        libc.mallopt(_M_MMAP_THRESHOLD, 1 << 20)

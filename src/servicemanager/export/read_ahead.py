@@ -20,7 +20,7 @@ from servicemanager.iotdb.window import Window
 #: Rows of adjacent windows that are read by one query.
 BATCH_ROWS = 250_000
 #: The same where each query scans the whole table.
-SCAN_ROWS = 500_000
+SCAN_ROWS = 350_000
 
 
 @dataclass(frozen=True)
