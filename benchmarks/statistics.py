@@ -78,7 +78,8 @@ def _queue(server: Server) -> None:
     server.execute(
         "DELETE FROM Messages",
         "INSERT INTO Messages (device, sender, delivery_type, message, readDate) "
-        f"SELECT CONCAT('device ', seq MOD 1000), 'console', 'TRANSIENT', 'restart', '2026-01-01' FROM seq_1_to_{OLD_MESSAGES}",
+        "SELECT CONCAT('device ', seq MOD 1000), 'console', 'TRANSIENT', 'restart', '2026-01-01' "
+        f"FROM seq_1_to_{OLD_MESSAGES}",
         database=DATABASE,
     )
 

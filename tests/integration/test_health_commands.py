@@ -18,7 +18,9 @@ from support.grants import ALWAYS, HEALTH, give, grants
 from support.iotdb import facts_ddl, mysql_login
 from support.leases import MINUTE
 from support.mariadb import Server
+from support.messages import MESSAGES
 from support.sites import PASSWORD
+from support.statistics import DDL
 from support.tcpproxy import cut, tcp_proxy_before
 
 SHOP = [f"A{n}" for n in range(1, 4)]
@@ -45,8 +47,8 @@ class Installation:
 @pytest.fixture
 def installation(mysql_server, mysql_database, tmp_path) -> Iterator[Installation]:
     database = open_mysql(mysql_login(mysql_server, mysql_database))
-    mysql_server.execute(facts_ddl(), database=mysql_database)
     platform = Platform(database)
+    mysql_server.execute(facts_ddl(), *MESSAGES, DDL, database=mysql_database)
     platform.register("shop 1207", *SHOP)
     platform.register("shop 9", "B1", "B2", "B3")
     account = f"guest_{mysql_database}"[-32:]
@@ -131,7 +133,7 @@ def test_while_another_instance_checks_this_one_does_not(installation):
 
 
 def test_a_job_that_does_not_exist_and_a_url_that_nobody_understands_are_found_at_the_start(installation):
-    assert "devices, history, export" in installation.run("run-job", "nonsense").sentence
+    assert "devices, history, statistics, export, messages" in installation.run("run-job", "nonsense").sentence
     ran = installation.run("run-job", "devices", NOTIFY_URLS="nonsense://s3cret")
     assert (ran.status, "s3cret" in ran.stderr) == (2, False)
 
@@ -189,3 +191,9 @@ def use_everything(installation: Installation) -> list[Ran]:
     ran.append(installation.run("run-job", "devices"))
     installation.platform.register("shop 1207", "A1")
     return ran
+
+
+@pytest.mark.parametrize("job", ["devices", "history", "statistics", "export", "messages"])
+def test_any_job_can_be_run_once(installation, tmp_path, job):
+    ran = installation.run("run-job", job, "--json", EXPORT_BUCKET=f"file://{tmp_path}/archive")
+    assert (ran.status, ran.document["problems"]) == (0, [])

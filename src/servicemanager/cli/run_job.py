@@ -13,7 +13,8 @@ from servicemanager.errors import DatabaseUnreachable
 
 if TYPE_CHECKING:
     from servicemanager.jobs.job import JobResult
-    from servicemanager.service import Service, Task
+    from servicemanager.service import Service
+    from servicemanager.service.tasks import Task
 
 
 def register(app: typer.Typer) -> None:
@@ -22,7 +23,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _command(
-    name: Annotated[str, typer.Argument(help="The job: devices, history or export.")],
+    name: Annotated[str, typer.Argument(help="The job: devices, history, statistics, export or messages.")],
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
 ) -> None:
     """Run a job once, whole, as the schedule would.
@@ -31,7 +32,8 @@ def _command(
     3: another run of the job is at work. 4: the database or the bucket can't be reached.
     """
     from servicemanager.cli import logs, process
-    from servicemanager.service import Service, task_of
+    from servicemanager.service import Service
+    from servicemanager.service.tasks import task_of
 
     task = task_of(name)
     service = Service.configure()

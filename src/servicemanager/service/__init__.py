@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from servicemanager.health.lost_database import LostDatabase
     from servicemanager.iotdb.engine import Database
     from servicemanager.iotdb.facts import Facts
-    from servicemanager.jobs.job import Job, Progress
+    from servicemanager.jobs.job import Progress
     from servicemanager.messages.cleanup import MessagesJob
     from servicemanager.statistics.job import StatisticsJob
     from servicemanager.statistics.judge import Change
@@ -204,10 +204,9 @@ class Service:
             heartbeat.get_secret_value() if heartbeat else None,
         )
 
-    def history_job(self, database: Database, console: TextIO | None = None) -> HistoryJob:
+    def history_job(self, database: Database) -> HistoryJob:
         from servicemanager.health.history_status import HistoryJob
 
-        del console
         return HistoryJob(database, self.settings.health.history_kept)
 
     def lost_database(self) -> LostDatabase:
@@ -218,16 +217,6 @@ class Service:
         digest = sha256(f"{mysql.host} {mysql.port} {mysql.database}".encode()).hexdigest()[:12]
         folder = self.directory / DATA_DIRECTORY if self.embedded else self.settings.export.local_directory
         return LostDatabase(folder / f"servicemanager-lost-{digest}.json", self.settings.zone)
-
-    def scheduled_export(self, database: Database, console: TextIO | None = None) -> ExportJob:
-        """The export without further wishes. Raises ConfigurationError where nothing is to be exported."""
-        del console
-        store = self.store()
-        if store is None or not self.settings.export.active:
-            raise ConfigurationError(
-                "Nothing is exported: set export.bucket (EXPORT_BUCKET), and leave export.active on."
-            )
-        return self.export_job(database, store, ExportWishes())
 
     def statistics_job(self, database: Database, asked: StatisticsWishes) -> StatisticsJob:
         """Raises DatabaseRefused where Facts is not the platform's."""
@@ -298,30 +287,3 @@ def _settings(loaded: Loaded, directory: Path) -> Settings:
         return loaded.settings
     folder = (directory / DATA_DIRECTORY / "archive").resolve()
     return loaded.settings.model_copy(update={"export": Export(bucket=f"file://{folder}")})
-
-
-@dataclass(frozen=True)
-class Task:
-    """A job that the service does again and again: its name, its cron pattern, and how it is made."""
-
-    name: str
-    schedule: Callable[[Settings], str]
-    #: The stream is where notices go that no other channel takes.
-    make: Callable[[Service, Database, TextIO | None], Job]
-
-
-#: Every job. Whatever lists or starts jobs derives from here.
-JOBS: tuple[Task, ...] = (
-    Task("devices", lambda settings: settings.scheduler.devices, Service.devices_job),
-    Task("history", lambda settings: settings.scheduler.history, Service.history_job),
-    Task("export", lambda settings: settings.scheduler.export, Service.scheduled_export),
-)
-
-
-def task_of(name: str) -> Task:
-    """Raises ConfigurationError, which lists the names that there are."""
-    for task in JOBS:
-        if task.name == name:
-            return task
-    names = ", ".join(task.name for task in JOBS)
-    raise ConfigurationError(f"There is no job of that name. The jobs are: {names}.")

@@ -1,0 +1,54 @@
+"""The jobs that the service does again and again: one tuple, from which whatever lists or starts jobs derives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TextIO
+
+from servicemanager.config import Settings
+from servicemanager.errors import ConfigurationError
+from servicemanager.service import ExportWishes, Service, StatisticsWishes
+
+if TYPE_CHECKING:
+    from servicemanager.iotdb.engine import Database
+    from servicemanager.jobs.job import Job
+
+
+@dataclass(frozen=True)
+class Task:
+    """A job: its name, its cron pattern, and how it is made."""
+
+    name: str
+    schedule: Callable[[Settings], str]
+    #: The stream is where notices go that no other channel takes.
+    make: Callable[[Service, Database, TextIO | None], Job]
+
+
+def _export(service: Service, database: Database) -> Job:
+    store = service.store()
+    if store is None or not service.settings.export.active:
+        raise ConfigurationError("Nothing is exported: set export.bucket (EXPORT_BUCKET), and leave export.active on.")
+    return service.export_job(database, store, ExportWishes())
+
+
+JOBS: tuple[Task, ...] = (
+    Task("devices", lambda s: s.scheduler.devices, Service.devices_job),
+    Task("history", lambda s: s.scheduler.history, lambda service, database, _: service.history_job(database)),
+    Task(
+        "statistics",
+        lambda s: s.scheduler.statistics,
+        lambda service, database, _: service.statistics_job(database, StatisticsWishes()),
+    ),
+    Task("export", lambda s: s.scheduler.export, lambda service, database, _: _export(service, database)),
+    Task("messages", lambda s: s.scheduler.messages, lambda service, database, _: service.messages_job(database)),
+)
+
+
+def task_of(name: str) -> Task:
+    """Raises ConfigurationError, which lists the names that there are."""
+    for task in JOBS:
+        if task.name == name:
+            return task
+    names = ", ".join(task.name for task in JOBS)
+    raise ConfigurationError(f"There is no job of that name. The jobs are: {names}.")
