@@ -78,7 +78,7 @@ def _queue(server: Server) -> None:
     server.execute(
         "DELETE FROM Messages",
         "INSERT INTO Messages (device, sender, delivery_type, message, readDate) "
-        "SELECT CONCAT('device ', seq MOD 1000), 'console', 'TRANSIENT', 'restart', '2026-01-01' "
+        f"SELECT CONCAT('device ', seq MOD 1000), 'console', 'TRANSIENT', 'restart', '2026-01-01' "
         f"FROM seq_1_to_{OLD_MESSAGES}",
         database=DATABASE,
     )

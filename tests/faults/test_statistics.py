@@ -77,6 +77,7 @@ def test_statistics_that_die_at_any_step_leave_the_old_table_or_the_new_one(filt
             with pytest.raises(Death):
                 run_statistics(world, Steps({step.number}, die), rebuild=rebuild)
             assert published(world.iotdb) in ({("old", 1): (1.0, 1.0, 1.0)}, whole)
+            world.expire_lease()
             assert run_statistics(world, Steps()).problems == ()
             assert_right(world)
 

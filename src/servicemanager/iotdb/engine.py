@@ -57,11 +57,9 @@ class Database:
         """
         with translating(self.place, self.account()), self.engine.connect() as connection:
             if self.dialect == "sqlite":
+                # Rolled back when the connection is given back, like everything that was not committed.
                 connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("BEGIN DEFERRED")
-                try:
-                    yield connection
-                finally:
-                    connection.exec_driver_sql("ROLLBACK")
+                yield connection
                 return
             with connection.execution_options(isolation_level="REPEATABLE READ").begin():
                 # Whoever reads may write elsewhere meanwhile, and let the server wait with the next rows.
