@@ -62,6 +62,9 @@ def adopt_identity(database: Database, store: ObjectStore) -> str:
 
 def adopt_objects(tools: Tools) -> Adoption:
     """Journal every object of the archive that the journal does not know."""
+    with tools.database.transaction() as tx:
+        tools.context.lease.pass_fence(tx)
+        tools.rollups.clear_strangers(tx)
     known = {found.url for _, found in tools.journal.catalogue()}
     found = Adoption()
     for window, group in groupby(_names(tools), key=lambda name: name.window):

@@ -75,6 +75,17 @@ class Rollups:
         tx.execute(rollup.delete().where(rollup.c.day == day))
         tx.execute(rollup_object.delete().where(rollup_object.c.archive_id.in_(windows)))
 
+    def clear_strangers(self, tx: sa.Connection) -> None:
+        """Count nothing any more where objects are counted that the journal does not know, as after it was lost.
+
+        Nobody can tell of which days those were; the next run of the statistics reads what is then not counted.
+        """
+        known = sa.select(archive.c.id)
+        strangers = sa.select(rollup_object.c.archive_id).where(rollup_object.c.archive_id.not_in(known)).limit(1)
+        if tx.execute(strangers).first():
+            tx.execute(rollup.delete())
+            tx.execute(rollup_object.delete())
+
     def clear_live(self, tx: sa.Connection, day: date) -> None:
         tx.execute(rollup_live.delete().where(rollup_live.c.day == day))
 
