@@ -7,11 +7,14 @@ message: a run that dies in between tells it again.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from servicemanager.alerts.channel import Channel
@@ -66,14 +69,20 @@ class LostDatabase:
         self.note.unlink(missing_ok=True)
 
     def _read(self) -> dict[str, Any]:
+        """What we wrote ourselves: the folder may be one that everybody writes into, such as /tmp."""
         try:
-            value = json.loads(self.note.read_text())
+            with os.fdopen(os.open(self.note, os.O_RDONLY | os.O_NOFOLLOW)) as file:
+                ours = os.fstat(file.fileno()).st_uid == os.geteuid()
+                value = json.load(file) if ours else None
         except (OSError, ValueError):
             return {}
         return value if isinstance(value, dict) and {"since", "told"} <= value.keys() else {}
 
     def _write(self, known: Mapping[str, object]) -> None:
-        self.note.parent.mkdir(parents=True, exist_ok=True)
-        new = self.note.with_suffix(".new")
-        new.write_text(json.dumps(known))
-        new.replace(self.note)
+        """Where that can't be done the loss is told again at the next run: better twice than never."""
+        new = self.note.with_suffix(f".{uuid4().hex}")
+        with suppress(OSError):
+            self.note.parent.mkdir(parents=True, exist_ok=True)
+            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "w") as file:
+                json.dump(known, file)
+            new.replace(self.note)
