@@ -18,7 +18,8 @@ from typing import Annotated, Any, get_args
 from pydantic import ConfigDict, SecretStr, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from servicemanager.config.settings import About, Section, Settings
+from servicemanager.config.section import About, Section
+from servicemanager.config.settings import Settings
 from servicemanager.config.values import Right
 
 MASK = "********"

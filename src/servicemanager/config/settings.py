@@ -8,14 +8,13 @@ a setting is added by adding a field. All values are immutable.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import Field, SecretStr
 
 from servicemanager.config.places import (
     Bucket,
@@ -27,6 +26,7 @@ from servicemanager.config.places import (
     check_prefix,
     folder_of,
 )
+from servicemanager.config.section import About, Section
 from servicemanager.config.values import (
     Address,
     Cron,
@@ -51,23 +51,6 @@ from servicemanager.config.values import (
     split_address,
     split_limit,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class About:
-    """What a setting means, and the names it has besides the ones that follow from its field."""
-
-    meaning: str
-    also_key: str = ""
-    also_variable: str = ""
-    #: Meant to run once a day: a pattern that fires every minute of an hour gets a notice.
-    daily: bool = False
-
-
-class Section(BaseModel):
-    """A group of settings; its docstring is its heading in the reference."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class Scheduler(Section):
