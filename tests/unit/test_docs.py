@@ -56,11 +56,12 @@ def documented_options(heading: str) -> set[str]:
 
 
 def real_commands() -> dict[str, set[str]]:
-    """Every command with its options, --help apart."""
+    """Every command with its options, --help apart, and what the program says to itself."""
     found = {}
 
     def walk(command, name):
-        options = {option for parameter in command.params for option in parameter.opts if option.startswith("-")}
+        shown = [parameter for parameter in command.params if not getattr(parameter, "hidden", False)]
+        options = {option for parameter in shown for option in parameter.opts if option.startswith("-")}
         inner = getattr(command, "commands", {})
         if options - {"--help"} or not inner:
             found[name] = options - {"--help"}

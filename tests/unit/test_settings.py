@@ -67,6 +67,7 @@ def test_every_variable_of_the_seed_is_read_under_its_own_name(tmp_path):
         "export": "10 3 * * *",
         "history": "*/10 * * * *",
         "messages": "0 3 * * *",
+        "catch_up": timedelta(hours=24),
     }
     assert settings.aws == Aws(
         region="eu-west-1",

@@ -16,9 +16,11 @@ from servicemanager.cli import (
     messages,
     notify,
     restore,
+    run,
     run_job,
     silence,
     statistics,
+    status,
     verify,
 )
 from servicemanager.cli.render import one_line
@@ -39,9 +41,11 @@ export.register(app)
 messages.register(app)
 notify.register(app)
 restore.register(app)
+run.register(app)
 run_job.register(app)
 silence.register(app)
 statistics.register(app)
+status.register(app)
 verify.register(app)
 
 

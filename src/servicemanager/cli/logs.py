@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable, MutableMapping
+from typing import Any
 
 import structlog
 
 from servicemanager.config import LogFormat
 
 
-def configure(layout: LogFormat) -> None:
+def configure(layout: LogFormat, role: Callable[[], str] | None = None) -> None:
+    """`role` is what every line says this instance is; a command that a person starts has none."""
+
+    def add_role(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        if role:
+            event["role"] = role()
+        return event
+
     as_json = layout is LogFormat.JSON or (layout is LogFormat.AUTO and not sys.stderr.isatty())
     renderer = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            add_role,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,

@@ -1,18 +1,23 @@
-"""`servicemanager run-job`: any job, once, whole, under its lease."""
+"""`servicemanager run-job`: any job, once, whole, under its lease; also as a child of the daemon."""
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
 from servicemanager.cli.render import one_line, print_json, print_table
-from servicemanager.errors import DatabaseUnreachable
+from servicemanager.errors import DatabaseUnreachable, ServiceManagerError, Stopped
 
 if TYPE_CHECKING:
-    from servicemanager.jobs.job import JobResult
+    from servicemanager.jobs.job import JobResult, Progress
     from servicemanager.service import Service
     from servicemanager.service.tasks import Task
 
@@ -25,6 +30,8 @@ def register(app: typer.Typer) -> None:
 def _command(
     name: Annotated[str, typer.Argument(help="The job: devices, history, statistics, export or messages.")],
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+    child_of: Annotated[str | None, typer.Option(hidden=True)] = None,
+    scheduled_for: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run a job once, whole, as the schedule would.
 
@@ -32,30 +39,78 @@ def _command(
     3: another run of the job is at work. 4: the database or the bucket can't be reached.
     """
     from servicemanager.cli import logs, process
+    from servicemanager.cli.progress import shown_progress
     from servicemanager.service import Service
     from servicemanager.service.tasks import task_of
 
     task = task_of(name)
     service = Service.configure()
-    logs.configure(service.settings.log.format)
+    logs.configure(service.settings.log.format, (lambda: child_of) if child_of else None)
     process.settle()
-    # What is wrong with a channel is found at the start, whether or not there is something to send.
-    channels = service.channels(sys.stderr if json_output else None)
-    try:
-        result = _run(service, task, json_output=json_output)
-    except DatabaseUnreachable as error:
-        if task.name == "devices":
-            for failure in service.lost_database().tell(channels, error, datetime.now(UTC)):
-                sys.stderr.write(f"problem: {one_line(failure)}\n")
-        raise
+    if child_of:
+        raise typer.Exit(_run_as_child(service, task, datetime.fromisoformat(scheduled_for) if scheduled_for else None))
+    with shown_progress() as progress:
+        result = _run(service, task, progress, sys.stderr if json_output else None)
     _tell(result, json_output=json_output)
     if result.problems:
         raise typer.Exit(1)
 
 
-def _run(service: Service, task: Task, *, json_output: bool) -> JobResult:
+def _run_as_child(service: Service, task: Task, scheduled_for: datetime | None) -> int:
+    """A run whose console is the daemon's: everything is said in lines of the log. Return the exit status."""
+    import structlog
+
+    from servicemanager.cli.progress import LogProgress
+
+    with _ending_with_the_daemon(), structlog.contextvars.bound_contextvars(job=task.name):
+        log = structlog.get_logger()
+        try:
+            result = _run(service, task, LogProgress(), sys.stderr, scheduled_for)
+        except Stopped as error:
+            log.info("run stopped", reason=str(error))
+            return error.exit_status
+        except ServiceManagerError as error:
+            log.error("run failed", error=str(error), again=error.retryable)  # noqa: TRY400 -- the sentence says it all
+            return error.exit_status
+        for notice in result.notices:
+            log.warning("notice", note=notice)
+        for problem in result.problems:
+            log.error("problem", problem=problem)
+        log.info("run ended", **result.counts)
+        return 1 if result.problems else 0
+
+
+@contextmanager
+def _ending_with_the_daemon() -> Iterator[None]:
+    """Stop as if told to when stdin ends: the daemon holds its other end, and is gone then."""
+
+    def wait() -> None:
+        while os.read(0, 1):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="daemon's end", daemon=True).start()
+    yield
+
+
+def _run(
+    service: Service, task: Task, progress: Progress, console: TextIO | None, scheduled_for: datetime | None = None
+) -> JobResult:
+    # What is wrong with a channel is found at the start, whether or not there is something to send.
+    channels = service.channels(console)
+    try:
+        return _run_connected(service, task, progress, console, scheduled_for)
+    except DatabaseUnreachable as error:
+        if task.name == "devices":
+            for failure in service.lost_database().tell(channels, error, datetime.now(UTC)):
+                sys.stderr.write(f"problem: {one_line(failure)}\n")
+        raise
+
+
+def _run_connected(
+    service: Service, task: Task, progress: Progress, console: TextIO | None, scheduled_for: datetime | None
+) -> JobResult:
     from servicemanager.cli.process import give_up
-    from servicemanager.cli.progress import shown_progress
     from servicemanager.cli.signals import stopped_by_signals
     from servicemanager.jobs.runner import Runner
 
@@ -63,9 +118,9 @@ def _run(service: Service, task: Task, *, json_output: bool) -> JobResult:
     try:
         if task.name == "devices":
             service.lost_database().tell_end(database)
-        job = task.make(service, database, sys.stderr if json_output else None)
-        with stopped_by_signals() as stop, shown_progress() as progress:
-            return Runner(database, service.settings.cluster.lease, progress, stop, give_up).run(job)
+        job = task.make(service, database, console)
+        with stopped_by_signals() as stop:
+            return Runner(database, service.settings.cluster.lease, progress, stop, give_up).run(job, scheduled_for)
     finally:
         database.close()
 

@@ -16,15 +16,16 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def stopped_by_signals() -> Iterator[threading.Event]:
-    """An event that SIGTERM or SIGINT sets; the second one ends the process at once."""
+def stopped_by_signals(hangup: threading.Event | None = None) -> Iterator[threading.Event]:
+    """An event that SIGTERM or SIGINT sets; the second one ends the process at once. SIGHUP sets `hangup`."""
     stop = threading.Event()
+    numbers = [signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if hangup else [])]
     here, there = socket.socketpair()
     there.setblocking(False)
     # The handlers do nothing, but without them Python would not hear of the signals.
-    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.signal(number, lambda *_: None) for number in numbers}
     woken_before = signal.set_wakeup_fd(there.fileno(), warn_on_full_buffer=False)
-    listener = threading.Thread(target=_listen, args=(here, stop), name="signals", daemon=True)
+    listener = threading.Thread(target=_listen, args=(here, stop, hangup), name="signals", daemon=True)
     listener.start()
     try:
         yield stop
@@ -37,8 +38,10 @@ def stopped_by_signals() -> Iterator[threading.Event]:
         here.close()
 
 
-def _listen(here: socket.socket, stop: threading.Event) -> None:
+def _listen(here: socket.socket, stop: threading.Event, hangup: threading.Event | None) -> None:
     while heard := here.recv(1):
+        if heard[0] == signal.SIGHUP and hangup:
+            hangup.set()
         if heard[0] not in {signal.SIGTERM, signal.SIGINT}:
             continue
         if stop.is_set():

@@ -63,18 +63,22 @@ class Lease:
         if tx.execute(statement.values(passages=fence.c.passages + 1)).rowcount != 1:
             raise LeaseLost(f"Another instance has taken over {self.name}: nothing more is done here.")
 
-    def renew(self) -> None:
-        """Raises LeaseLost when somebody else has it, DatabaseUnreachable when nobody can tell."""
+    def renew(self) -> datetime:
+        """Return the database's time.
+
+        Raises LeaseLost when somebody else has the lease, DatabaseUnreachable when nobody can tell.
+        """
         sent = self.clock()
         with self.database.transaction() as tx:
             statement = lease.update().where(
                 lease.c.name == self.name, lease.c.holder == self.holder, lease.c.term == self.term
             )
-            expires = self.database.now(tx) + self.duration
-            if tx.execute(statement.values(expires_at=expires)).rowcount != 1:
+            now = self.database.now(tx)
+            if tx.execute(statement.values(expires_at=now + self.duration)).rowcount != 1:
                 self.expires_at = sent
                 raise LeaseLost(f"Another instance has taken over {self.name}.")
         self.expires_at = sent + self.duration.total_seconds()
+        return now
 
     def release(self) -> None:
         with self.database.transaction() as tx:

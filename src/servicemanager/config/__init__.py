@@ -2,15 +2,13 @@
 
 from servicemanager.config.catalogue import SETTINGS, Setting, plain_value, render, value_of
 from servicemanager.config.load import Loaded, load
+from servicemanager.config.running import Cluster, Log, Scheduler
 from servicemanager.config.settings import (
     Aws,
-    Cluster,
     Export,
     Health,
-    Log,
     Mysql,
     Notify,
-    Scheduler,
     Settings,
 )
 from servicemanager.config.values import Guard, LogFormat, NotifyMode, SslMode

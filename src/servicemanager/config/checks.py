@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterator, Mapping
 from urllib.parse import urlsplit
 
-from servicemanager.config.catalogue import BY_KEY, SETTINGS, value_of, variable_of
+from servicemanager.config.catalogue import BY_KEY, SETTINGS, render, value_of, variable_of
 from servicemanager.config.settings import Settings
 from servicemanager.config.values import SslMode, parse_cron
 
@@ -33,6 +33,22 @@ def mistakes_between(settings: Settings, origins: Origins) -> Iterator[str]:
         yield (
             f"{origins[present[0]]}: {present[0]} is set without {missing}. Set both, or neither:"
             " then AWS's usual credential chain applies."
+        )
+    yield from _late_deadlines(settings)
+
+
+def _late_deadlines(settings: Settings) -> Iterator[str]:
+    """A master has to step down before its lease can pass to another, and to try more than once before that."""
+    cluster = settings.cluster
+    if cluster.step_down_after >= cluster.lease:
+        yield (
+            f"cluster.renewDeadline ({render(cluster.step_down_after)}) has to be shorter than cluster.lease"
+            f" ({render(cluster.lease)}): a master steps down before another can take over."
+        )
+    if cluster.look_every * 2 > cluster.step_down_after:
+        yield (
+            f"cluster.retry ({render(cluster.look_every)}) has to be at most half of cluster.renewDeadline"
+            f" ({render(cluster.step_down_after)}): a renewal is tried more than once before a master steps down."
         )
 
 

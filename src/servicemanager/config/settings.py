@@ -26,19 +26,16 @@ from servicemanager.config.places import (
     check_prefix,
     folder_of,
 )
+from servicemanager.config.running import Cluster, Log, Scheduler
 from servicemanager.config.section import About, Section
 from servicemanager.config.values import (
     Address,
-    Cron,
     Guard,
     GuardWord,
     HeartbeatUrl,
     Hosts,
-    Layout,
-    Lease,
     LimitsByName,
     Listen,
-    LogFormat,
     News,
     NotifyMode,
     Port,
@@ -51,17 +48,6 @@ from servicemanager.config.values import (
     split_address,
     split_limit,
 )
-
-
-class Scheduler(Section):
-    """When each job runs, as cron patterns in the zone `timezone`."""
-
-    monitor: Annotated[Cron, About("When to ask the mirror for its role.")] = "*/1 * * * *"
-    devices: Annotated[Cron, About("When to look for silent devices.")] = "*/10 * * * *"
-    statistics: Annotated[Cron, About("When to publish the sensor statistics anew.", daily=True)] = "0 0 * * *"
-    export: Annotated[Cron, About("When to archive and purge old readings.", daily=True)] = "0 2 * * *"
-    history: Annotated[Cron, About("When to record how many devices have which status.")] = "*/10 * * * *"
-    messages: Annotated[Cron, About("When to clear old messages.", daily=True)] = "0 3 * * *"
 
 
 class Aws(Section):
@@ -235,20 +221,6 @@ class Messages(Section):
     persistent: Annotated[
         bool, About("Whether read messages that are delivered at every poll go too: that changes what devices do.")
     ] = False
-
-
-class Cluster(Section):
-    """How several instances agree on who works."""
-
-    lease: Annotated[Lease, About("How long a master that is not heard of keeps its role.")] = timedelta(seconds=15)
-
-
-class Log(Section):
-    """What the program says while it runs."""
-
-    format: Annotated[Layout, About("How log lines look; auto is text on a terminal and JSON elsewhere.")] = (
-        LogFormat.AUTO
-    )
 
 
 class Settings(Section):

@@ -24,6 +24,7 @@ HIGHEST_PORT = 65535
 LONGEST_HOST = 253
 LONGEST_LEASE = timedelta(hours=1)
 SHORTEST_LEASE = timedelta(seconds=1)
+SHORTEST_RETRY = timedelta(milliseconds=50)
 LONGEST_SPAN = timedelta(days=365)
 NICKNAMES = {
     "@hourly": "0 * * * *",
@@ -181,6 +182,12 @@ def _check_lease(span: timedelta) -> timedelta:
     return span
 
 
+def _check_retry(span: timedelta) -> timedelta:
+    if not SHORTEST_RETRY <= span <= LONGEST_LEASE:
+        raise ValueError("it is too short" if span < SHORTEST_RETRY else "it is too long")
+    return span
+
+
 def _check_span(span: timedelta) -> timedelta:
     if span > LONGEST_SPAN:
         raise ValueError("it is too long")
@@ -240,6 +247,12 @@ Lease = Annotated[
     Right("a span from 1 second to 1 hour, such as 15s or 2m"),
     BeforeValidator(_read_span),
     AfterValidator(_check_lease),
+]
+Retry = Annotated[
+    timedelta,
+    Right("a span from 0.05 seconds to 1 hour, such as 0.5s or 2s"),
+    BeforeValidator(_read_span),
+    AfterValidator(_check_retry),
 ]
 Span = Annotated[
     timedelta,

@@ -22,7 +22,7 @@ from servicemanager.iotdb.failures import translate, translating
 
 _CONNECT_SECONDS = 5
 #: Of silence while a statement runs: counting a thousand million rows takes its time.
-_ANSWER_SECONDS = 3600
+LONGEST_ANSWER = timedelta(hours=1)
 _SQL_MODE = "STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION,NO_BACKSLASH_ESCAPES"
 _NO_SUCH_STATEMENT = 1064
 _NO_RIGHT = 1227
@@ -45,6 +45,8 @@ class Login:
     connection_limit: int = 10
     #: Silence after which the server drops a session.
     idle_limit: timedelta = timedelta(seconds=5)
+    #: Silence, while a statement runs, after which the server is given up.
+    answer_limit: timedelta = LONGEST_ANSWER
 
 
 def open_mysql(login: Login) -> Database:
@@ -122,6 +124,8 @@ def _combined(failures: list[ServiceManagerError]) -> ServiceManagerError:
 
 
 def _connect(login: Login, name: str, port: int) -> pymysql.Connection[Any]:
+    answer_seconds = login.answer_limit.total_seconds()
+    patience = min(_CONNECT_SECONDS, answer_seconds)
     place = f"{name}:{port}/{login.database}"
     try:
         connection = pymysql.connect(
@@ -132,9 +136,9 @@ def _connect(login: Login, name: str, port: int) -> pymysql.Connection[Any]:
             password=login.password.encode(),
             database=login.database,
             charset="utf8mb4",
-            connect_timeout=_CONNECT_SECONDS,
-            read_timeout=_CONNECT_SECONDS,
-            write_timeout=_ANSWER_SECONDS,
+            connect_timeout=patience,
+            read_timeout=patience,
+            write_timeout=answer_seconds,
             **_tls(login),
         )
     except (pymysql.Error, OSError, ValueError) as error:
@@ -143,7 +147,7 @@ def _connect(login: Login, name: str, port: int) -> pymysql.Connection[Any]:
         _keep_alive(connection)
         _prepare(connection, login, place)
         # A server that hangs at the greeting is passed over soon; one that counts takes its time. There is no setter.
-        connection._read_timeout = _ANSWER_SECONDS  # type: ignore[attr-defined]  # noqa: SLF001
+        connection._read_timeout = answer_seconds  # type: ignore[attr-defined]  # noqa: SLF001
     except pymysql.Error as error:
         connection.close()
         raise translate(error, place) from error

@@ -4,11 +4,36 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from statistics import median
+from typing import Any
+
+import sqlalchemy as sa
 
 from servicemanager.cluster.lease import Lease
-from servicemanager.iotdb.engine import Database
-from servicemanager.iotdb.tables import job_run
+from servicemanager.iotdb.engine import Database, read_meta
+from servicemanager.iotdb.tables import job_run, lease, meta
 from servicemanager.jobs.job import Outcome
+
+_SINCE = "schedule_since"
+_LOST = "It ended without a word: its process was killed, or its machine stopped."
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run. A run that is on record as running, though nobody holds its lease any more, was interrupted."""
+
+    number: int
+    job: str
+    scheduled_for: datetime | None
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: Outcome
+    counts: Mapping[str, int]
+    error: str | None
+    instance: str
+    term: int
 
 
 class History:
@@ -17,11 +42,15 @@ class History:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def begin(self, job: str, lease: Lease) -> int:
+    def begin(self, job: str, lease: Lease, scheduled_for: datetime | None = None) -> int:
+        """Called under the job's lease, so that whatever else is on record as running is not."""
         with self._database.transaction() as tx:
             now = self._database.now(tx)
-            values = {"job": job, "started_at": now, "outcome": Outcome.RUNNING, "counts": "{}"}
-            result = tx.execute(job_run.insert().values(**values, instance=lease.holder, term=lease.term))
+            lost = job_run.update().where(job_run.c.job == job, job_run.c.outcome == Outcome.RUNNING)
+            tx.execute(lost.values(outcome=Outcome.INTERRUPTED, ended_at=now, error=_LOST))
+            values = {"job": job, "scheduled_for": scheduled_for, "started_at": now, "outcome": Outcome.RUNNING}
+            made_by = {"counts": "{}", "instance": lease.holder, "term": lease.term}
+            result = tx.execute(job_run.insert().values(**values, **made_by))
             assert result.inserted_primary_key is not None  # noqa: S101 -- the table numbers its rows
             return int(result.inserted_primary_key[0])
 
@@ -30,3 +59,61 @@ class History:
             values = {"outcome": outcome, "ended_at": self._database.now(tx), "error": error}
             statement = job_run.update().where(job_run.c.id == run_id)
             tx.execute(statement.values(**values, counts=json.dumps(dict(counts))))
+
+    def latest(self, connection: sa.Connection, job: str, limit: int = 20) -> list[Run]:
+        """The newest runs of a job, the newest first."""
+        query = sa.select(job_run).where(job_run.c.job == job).order_by(job_run.c.id.desc()).limit(limit)
+        found = connection.execute(query).all()
+        at_work = _at_work(self._database, connection) if any(_runs(row) for row in found) else {}
+        return [_run(row, at_work) for row in found]
+
+    def succeeded(self, connection: sa.Connection, job: str) -> Run | None:
+        """The newest run that did all its work."""
+        query = sa.select(job_run).where(job_run.c.job == job, job_run.c.outcome == Outcome.DONE)
+        row = connection.execute(query.order_by(job_run.c.id.desc()).limit(1)).one_or_none()
+        return _run(row, {}) if row else None
+
+    def since(self) -> datetime:
+        """When the schedule began to count: the first time that anybody asked."""
+        insert = meta.insert().prefix_with("IGNORE", dialect="mysql").prefix_with("OR IGNORE", dialect="sqlite")
+        with self._database.reading() as connection:
+            noted = read_meta(connection, _SINCE)
+        if noted is None:
+            with self._database.transaction() as tx:
+                tx.execute(insert.values(name=_SINCE, value=self._database.now(tx).isoformat()))
+                noted = read_meta(tx, _SINCE)
+        assert noted is not None  # noqa: S101 -- it was inserted above, by us or by another instance
+        return datetime.fromisoformat(noted)
+
+
+def typical_seconds(runs: list[Run]) -> float | None:
+    """How long a run takes, in the middle of those that succeeded."""
+    spans = [(r.ended_at - r.started_at).total_seconds() for r in runs if r.ended_at and r.outcome is Outcome.DONE]
+    return median(spans) if spans else None
+
+
+def _runs(row: Any) -> bool:
+    return bool(row.outcome == Outcome.RUNNING)
+
+
+def _at_work(database: Database, connection: sa.Connection) -> Mapping[tuple[str, int], bool]:
+    """Whether each holder and term that the leases name may still be at work."""
+    now = database.now(connection)
+    held = connection.execute(sa.select(lease).where(lease.c.holder.is_not(None)))
+    return {(row.holder, row.term): row.expires_at > now for row in held}
+
+
+def _run(row: Any, at_work: Mapping[tuple[str, int], bool]) -> Run:
+    lost = _runs(row) and not at_work.get((row.instance, row.term), False)
+    return Run(
+        row.id,
+        row.job,
+        row.scheduled_for,
+        row.started_at,
+        row.started_at if lost else row.ended_at,
+        Outcome.INTERRUPTED if lost else Outcome(row.outcome),
+        json.loads(row.counts),
+        _LOST if lost else row.error,
+        row.instance,
+        row.term,
+    )

@@ -19,7 +19,10 @@ class Outcome(StrEnum):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
+    #: By a person or the system, in an orderly way.
     STOPPED = "stopped"
+    #: Cut short by something that may pass, such as a database that went away: trying again can help.
+    INTERRUPTED = "interrupted"
 
 
 class Progress(Protocol):

@@ -7,8 +7,10 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
+
+import structlog
 
 from servicemanager.cluster.lease import acquire, kept
 from servicemanager.errors import ServiceManagerError, Stopped
@@ -28,22 +30,35 @@ class Runner:
     #: Told when the run waits for an answer that never comes, and its lease is long gone.
     on_hang: Callable[[str], None] | None = None
 
-    def run(self, job: Job) -> JobResult:
-        """Raises LeaseHeld when another run is at work, and whatever the job raises, after recording it."""
+    def run(self, job: Job, scheduled_for: datetime | None = None) -> JobResult:
+        """Raises LeaseHeld when another run is at work, and whatever the job raises, after recording it.
+
+        `scheduled_for` is the firing of the job's pattern that the run is made for; None for a person's.
+        """
         history = History(self.database)
         held = acquire(self.database, job.lease_name, instance_name(), self.lease)
         with kept(held, self.on_hang, self.stop):
-            run_id = history.begin(job.name, held)
-            context = JobContext(held, self.progress, self.stop)
-            try:
-                result = job.run(context)
-            except BaseException as error:
-                outcome = Outcome.STOPPED if isinstance(error, Stopped | KeyboardInterrupt) else Outcome.FAILED
-                _record_quietly(history, run_id, outcome, context, error)
-                raise
-            outcome = Outcome.FAILED if result.problems else Outcome.DONE
-            history.end(run_id, outcome, result.counts, "\n".join(result.problems) or None)
-            return result
+            run_id = history.begin(job.name, held, scheduled_for)
+            with structlog.contextvars.bound_contextvars(job=job.name, run=run_id):
+                return _run_on_record(history, run_id, job, JobContext(held, self.progress, self.stop))
+
+
+def _run_on_record(history: History, run_id: int, job: Job, context: JobContext) -> JobResult:
+    try:
+        result = job.run(context)
+    except BaseException as error:
+        _record_quietly(history, run_id, _outcome(error), context, error)
+        raise
+    outcome = Outcome.FAILED if result.problems else Outcome.DONE
+    history.end(run_id, outcome, result.counts, "\n".join(result.problems) or None)
+    return result
+
+
+def _outcome(error: BaseException) -> Outcome:
+    if isinstance(error, Stopped | KeyboardInterrupt):
+        return Outcome.STOPPED
+    passing = isinstance(error, ServiceManagerError) and error.retryable
+    return Outcome.INTERRUPTED if passing else Outcome.FAILED
 
 
 def _record_quietly(history: History, run_id: int, outcome: Outcome, context: JobContext, error: BaseException) -> None:

@@ -75,11 +75,14 @@ class Service:
         loaded = load(os.environ if environ is None else environ, directory, needs_database=needs_database)
         return cls(_settings(loaded, directory), loaded.notices, loaded.embedded, directory)
 
-    def database(self) -> Database:
-        """Connected, with our own tables up to date. Raises DatabaseUnreachable or DatabaseRefused."""
+    def database(self, answer_limit: timedelta | None = None) -> Database:
+        """Connected, with our own tables up to date. Raises DatabaseUnreachable or DatabaseRefused.
+
+        `answer_limit` is how long a statement may take; by default as long as the longest job's.
+        """
         from servicemanager.iotdb.upgrade import upgrade
 
-        database = self._embedded_database() if self.embedded else self._server()
+        database = self._embedded_database() if self.embedded else self._server(answer_limit)
         upgrade(database)
         return database
 
@@ -261,8 +264,8 @@ class Service:
         create_platform(database)
         return database
 
-    def _server(self) -> Database:
-        from servicemanager.iotdb.mysql import Login, open_mysql
+    def _server(self, answer_limit: timedelta | None) -> Database:
+        from servicemanager.iotdb.mysql import LONGEST_ANSWER, Login, open_mysql
 
         mysql = self.settings.mysql
         if not mysql.user:
@@ -277,6 +280,7 @@ class Service:
                 ssl_ca=mysql.ssl_ca,
                 connection_limit=mysql.connection_limit,
                 idle_limit=self.settings.cluster.lease / 3,
+                answer_limit=answer_limit or LONGEST_ANSWER,
             )
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, TextIO
 
 from servicemanager.config import Settings
@@ -21,8 +22,12 @@ class Task:
 
     name: str
     schedule: Callable[[Settings], str]
+    #: A run that takes longer hangs, and is ended.
+    limit: timedelta
     #: The stream is where notices go that no other channel takes.
     make: Callable[[Service, Database, TextIO | None], Job]
+    #: Whether the settings ask for it at all.
+    wanted: Callable[[Settings], bool] = lambda _: True
 
 
 def _export(service: Service, database: Database) -> Job:
@@ -32,16 +37,27 @@ def _export(service: Service, database: Database) -> Job:
     return service.export_job(database, store, ExportWishes())
 
 
+_SHORT, _LONG = timedelta(minutes=30), timedelta(hours=24)
+
 JOBS: tuple[Task, ...] = (
-    Task("devices", lambda s: s.scheduler.devices, Service.devices_job),
-    Task("history", lambda s: s.scheduler.history, lambda service, database, _: service.history_job(database)),
+    Task("devices", lambda s: s.scheduler.devices, _SHORT, Service.devices_job),
+    Task("history", lambda s: s.scheduler.history, _SHORT, lambda service, database, _: service.history_job(database)),
     Task(
         "statistics",
         lambda s: s.scheduler.statistics,
+        _LONG,
         lambda service, database, _: service.statistics_job(database, StatisticsWishes()),
     ),
-    Task("export", lambda s: s.scheduler.export, lambda service, database, _: _export(service, database)),
-    Task("messages", lambda s: s.scheduler.messages, lambda service, database, _: service.messages_job(database)),
+    Task(
+        "export",
+        lambda s: s.scheduler.export,
+        _LONG,
+        lambda service, database, _: _export(service, database),
+        wanted=lambda s: s.export.active and s.export.bucket is not None,
+    ),
+    Task(
+        "messages", lambda s: s.scheduler.messages, _LONG, lambda service, database, _: service.messages_job(database)
+    ),
 )
 
 

@@ -1,0 +1,138 @@
+"""`servicemanager status`: how the service is, from any machine that reaches the database."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+
+from servicemanager.cli.render import one_line, print_json, print_table
+
+if TYPE_CHECKING:
+    from servicemanager.service.status import JobStatus, Status
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("status")(_command)
+
+
+def _command(
+    json_output: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+) -> None:
+    """Show who is MASTER, what the mirror says, and each job's last and next run.
+
+    Exit status 0: all is well. 1: something is wrong, which is said. 2: wrong settings. 4: no database.
+    """
+    from servicemanager.service import Service
+    from servicemanager.service.status import look
+
+    service = Service.configure()
+    database = service.database()
+    try:
+        status = look(service.settings, database)
+    finally:
+        database.close()
+    problems = list(status.problems())
+    if json_output:
+        print_json({**document(status), "problems": problems})
+    else:
+        _print(status, service.settings.zone)
+        for problem in problems:
+            sys.stderr.write(f"problem: {one_line(problem)}\n")
+    if problems:
+        raise typer.Exit(1)
+
+
+def document(status: Status) -> dict[str, object]:
+    """For programs: instants in UTC, spans in seconds."""
+    leader = status.leader
+    return {
+        "now": status.now,
+        "master": {
+            "holder": leader.holder if leader and status.has_master else None,
+            "instance": leader.works_by.instance if leader and leader.works_by and status.has_master else None,
+            "term": leader.term if leader else None,
+            "lease_expires_at": leader.expires_at if leader and status.has_master else None,
+        },
+        "here": {"role": status.here.role, "answer": status.here.words},
+        "mirror": {"role": status.mirror.role, "answer": status.mirror.words} if status.mirror else None,
+        "jobs": [_job_document(job) for job in status.jobs],
+        "undelivered": {"messages": status.undelivered, "oldest_at": status.oldest_undelivered_at},
+    }
+
+
+def _job_document(job: JobStatus) -> dict[str, object]:
+    last, due = job.last, job.next
+    return {
+        "job": job.name,
+        "pattern": job.pattern,
+        "last": {
+            "run": last.number,
+            "scheduled_for": last.scheduled_for,
+            "started_at": last.started_at,
+            "ended_at": last.ended_at,
+            "outcome": last.outcome,
+            "counts": last.counts,
+            "error": last.error,
+            "instance": last.instance,
+            "term": last.term,
+        }
+        if last
+        else None,
+        "next": {"at": due.at, "scheduled_for": due.scheduled_for, "reason": due.reason} if due else None,
+        "typical_seconds": job.typical_seconds,
+        "succeeded_at": job.succeeded_at,
+        "overdue": job.overdue,
+    }
+
+
+def _print(status: Status, zone: ZoneInfo) -> None:
+    leader = status.leader
+    if leader and status.has_master:
+        left = (leader.expires_at - status.now).total_seconds()
+        master = f"{leader.holder}, term {leader.term}, lease for {left:.0f} more seconds"
+    else:
+        master = "nobody"
+    rows = [("master", master), ("instance on this machine", status.here.words)]
+    if status.mirror:
+        rows.append(("mirror", status.mirror.words))
+    oldest = status.oldest_undelivered_at
+    rows.append(("messages not delivered", f"{status.undelivered}, since {_when(oldest, zone)}" if oldest else "none"))
+    print_table(("what", "how it is"), rows)
+    sys.stdout.write("\n")
+    columns = ("job", "last run", "outcome", "took", "typically", "next run")
+    print_table(columns, [_job_row(job, zone) for job in status.jobs])
+    sys.stdout.write(f"\nTimes are those of {zone.key}.\n")
+
+
+def _job_row(job: JobStatus, zone: ZoneInfo) -> tuple[str, ...]:
+    last, due = job.last, job.next
+    took = (last.ended_at - last.started_at).total_seconds() if last and last.ended_at else None
+    if job.pattern is None:
+        planned = "not asked for by the settings"
+    elif due is None:
+        planned = "after the one that runs" if last and last.outcome == "running" else "never"
+    else:
+        planned = _when(due.at, zone) + (f", {due.reason}" if due.reason != "on time" else "")
+    return (
+        job.name,
+        _when(last.started_at, zone) if last else "never",
+        str(last.outcome) if last else "",
+        _lasting(took),
+        _lasting(job.typical_seconds),
+        planned,
+    )
+
+
+def _when(at: datetime, zone: ZoneInfo) -> str:
+    return f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S}"
+
+
+def _lasting(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return f"{seconds:.1f} s" if seconds < 60 else f"{seconds // 60:.0f} min {seconds % 60:.0f} s"  # noqa: PLR2004

@@ -1,0 +1,1 @@
+"""When jobs run: cron patterns, what is due, and the processes that do it."""
