@@ -16,6 +16,7 @@ from servicemanager.alerts.silence import Silence, Target
 from servicemanager.alerts.store import add_silence, load_incidents, save_incidents
 from servicemanager.errors import ChannelRefused, DatabaseBusy
 from servicemanager.health.assess import Limits
+from servicemanager.health.findings import SCOPE
 from servicemanager.iotdb import devices, tables
 from support.fleet import DOWN, MINUTE, Pigeon, Platform
 from support.leases import lease_database
@@ -216,7 +217,7 @@ def test_a_second_instance_that_checks_at_once_opens_no_second_incident(platform
 def test_who_decides_on_an_outdated_incident_changes_nothing(platform):
     platform.pass_time(70, OTHERS)
     with platform.database.transaction() as tx:
-        before = load_incidents(tx, platform.clock.now)
+        before = load_incidents(tx, platform.clock.now, SCOPE)
     platform.pass_time(10, OTHERS + SHOP[:2])
     with pytest.raises(DatabaseBusy, match="incident #1"), platform.database.transaction() as tx:
         save_incidents(tx, before, [replace(before[0], closed_at=platform.clock.now)])

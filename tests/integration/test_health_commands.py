@@ -106,6 +106,8 @@ def test_a_silence_is_added_listed_and_removed(installation):
     assert installation.run("silence", "remove", "1").status == 0
     assert installation.run("silence", "remove", "1").status == 2
     assert "== 1 shop down (#1)" in installation.run("run-job", "devices").stdout
+    other = installation.run("silence", "add", "--subject", "job:export", "--for", "4h", "--reason", "works")
+    assert other.stdout.startswith("Silence 2: subject job:export until ")
 
 
 @pytest.mark.parametrize(
@@ -119,6 +121,8 @@ def test_a_silence_is_added_listed_and_removed(installation):
         ["--device", "A", "--cron", "0 22 * * *"],
         ["--device", "A", "--cron", "nonsense", "--for", "1h"],
         ["--device", "A", "--for", "soon"],
+        ["--device", "A" * 21, "--for", "1h"],
+        ["--subject", "A" * 191, "--for", "1h"],
     ],
 )
 def test_a_silence_that_makes_no_sense_is_refused(installation, options):

@@ -18,6 +18,7 @@ from servicemanager.alerts.outbox import Outbox
 from servicemanager.alerts.store import load_incidents
 from servicemanager.health.assess import Limits
 from servicemanager.health.check import Check
+from servicemanager.health.findings import SCOPE
 from servicemanager.iotdb.sqlite import open_sqlite
 from support.fleet import DOWN, Platform
 
@@ -125,7 +126,7 @@ class Fleet(RuleBasedStateMachine):
         for board, words in self._told().items():
             assert words[-1] == "back since", (board, words)
         with platform.database.reading() as connection:
-            assert not [i for i in load_incidents(connection, platform.clock.now) if not i.closed_at]
+            assert not [i for i in load_incidents(connection, platform.clock.now, SCOPE) if not i.closed_at]
         platform.database.close()
         self._folder.cleanup()
 

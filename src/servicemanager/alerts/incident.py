@@ -95,6 +95,17 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """The subjects that one caller answers for: those named, and those that begin with a prefix, such as 'disk:'."""
+
+    subjects: frozenset[str] = frozenset()
+    prefixes: tuple[str, ...] = ()
+
+    def covers(self, subject: str) -> bool:
+        return subject in self.subjects or subject.startswith(self.prefixes)
+
+
+@dataclass(frozen=True, slots=True)
 class Incident:
     """What is wrong with one subject; `number` is None until it is stored."""
 
@@ -110,6 +121,9 @@ class Incident:
     def is_over(self) -> bool:
         """Nothing is wrong, and nobody waits to hear so."""
         return all(m.ended and m.told is Told.NOTHING for m in self.members.values())
+
+    def closed_if_over(self, now: datetime) -> Incident:
+        return replace(self, closed_at=now) if self.is_over else self
 
 
 def advance(before: Sequence[Incident], observed: Mapping[str, Observation], now: datetime) -> list[Incident]:

@@ -47,10 +47,11 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Undelivered:
-    """What waits: how many messages, since when the oldest, and what came back last."""
+    """What waits: how many messages, since when and for how long the oldest, and what came back for it last."""
 
     count: int
     oldest_at: datetime | None
+    age: timedelta | None
     error: str | None
 
 
@@ -120,4 +121,5 @@ class Outbox:
             count, oldest_at = connection.execute(query).one()
             failed = (waiting, _table.c.error.is_not(None))
             error = connection.execute(sa.select(_table.c.error).where(*failed).order_by(_table.c.id).limit(1)).scalar()
-            return Undelivered(count, oldest_at, error)
+            age = self.database.now(connection) - oldest_at if oldest_at else None
+            return Undelivered(count, oldest_at, age, error)

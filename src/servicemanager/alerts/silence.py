@@ -1,4 +1,4 @@
-"""Silences: when nobody wants to be told, by device, group or type; pure.
+"""Silences: when nobody wants to be told, by device, group, type or subject; pure.
 
 A silence holds from one instant to another, or again and again: from each firing of a cron pattern, in the zone of
 the settings, for a duration of elapsed time. So on the day of a change of clocks it is neither shorter nor longer.
@@ -21,6 +21,7 @@ class Target(StrEnum):
     DEVICE = "device"
     GROUP = "group"
     TYPE = "type"
+    SUBJECT = "subject"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,5 +65,10 @@ class Silenced:
     def covers(self, member: Member) -> bool:
         if not self.names:
             return False
-        its = {(Target.DEVICE, member.name), (Target.GROUP, member.group), (Target.TYPE, member.type or "")}
+        its = {
+            (Target.DEVICE, member.name),
+            (Target.GROUP, member.group),
+            (Target.TYPE, member.type or ""),
+            (Target.SUBJECT, member.subject),
+        }
         return bool(its & self.names)

@@ -14,7 +14,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from servicemanager.alerts.incident import DAY, Ending, Incident, Member, Told
+from servicemanager.alerts.decide import Decision
+from servicemanager.alerts.incident import DAY, Ending, Incident, Member, Scope, Told
 from servicemanager.alerts.silence import Silence, Target
 from servicemanager.errors import DatabaseBusy
 from servicemanager.iotdb import tables
@@ -22,10 +23,43 @@ from servicemanager.iotdb import tables
 _table = tables.incident
 
 
-def load_incidents(connection: sa.Connection, now: datetime) -> list[Incident]:
+def load_incidents(connection: sa.Connection, now: datetime, scope: Scope) -> list[Incident]:
     """The open ones, and those closed within the last day."""
     wanted = _table.c.open_subject.is_not(None) | (_table.c.closed_at > now - DAY)
-    return [_incident(row) for row in connection.execute(sa.select(_table).where(wanted).order_by(_table.c.id))]
+    query = sa.select(_table).where(_within(scope), wanted).order_by(_table.c.id)
+    return [_incident(row) for row in connection.execute(query) if scope.covers(row.subject)]
+
+
+def open_incidents(connection: sa.Connection) -> list[Incident]:
+    """Of every subject, oldest first."""
+    query = sa.select(_table).where(_table.c.open_subject.is_not(None)).order_by(_table.c.id)
+    return [_incident(row) for row in connection.execute(query)]
+
+
+def open_subjects(connection: sa.Connection, scope: Scope) -> list[str]:
+    query = sa.select(_table.c.open_subject).where(_within(scope), _table.c.open_subject.is_not(None))
+    return [subject for subject in connection.execute(query).scalars() if scope.covers(subject)]
+
+
+def _within(scope: Scope) -> sa.ColumnElement[bool]:
+    """At least what the scope covers: a collation may find more."""
+    subject = _table.c.subject
+    begins = (sa.func.substr(subject, 1, len(prefix)) == prefix for prefix in scope.prefixes)
+    return sa.or_(subject.in_(scope.subjects), *begins)
+
+
+def save_decisions(
+    tx: sa.Connection, before: Iterable[Incident], decisions: Sequence[Decision], now: datetime
+) -> list[Decision]:
+    """Store what is known once all of this is told, closed where it is over, and return it with the numbers.
+
+    Raises DatabaseBusy where another instance was first.
+    """
+    saved = save_incidents(tx, before, [decision.told(now).closed_if_over(now) for decision in decisions])
+    return [
+        replace(decision, incident=replace(decision.incident, number=incident.number))
+        for decision, incident in zip(decisions, saved, strict=True)
+    ]
 
 
 def save_incidents(tx: sa.Connection, before: Iterable[Incident], after: Iterable[Incident]) -> list[Incident]:

@@ -18,10 +18,11 @@ def plain(text: str) -> str:
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
-def ascii_subject(text: str) -> str:
-    """What SNS and mail take as a subject: printable ASCII, 100 characters, not empty."""
+def ascii_subject(text: str, tail: str = "") -> str:
+    """What SNS and mail take as a subject: printable ASCII, 100 characters, not empty; `tail` is never cut off."""
     shown = plain(text).encode("ascii", "replace").decode()
-    return shown if len(shown) <= SUBJECT_LENGTH else shown[: SUBJECT_LENGTH - 3] + "..."
+    room = SUBJECT_LENGTH - len(tail)
+    return (shown if len(shown) <= room else shown[: room - 3] + "...") + tail
 
 
 def counted(number: int) -> str:

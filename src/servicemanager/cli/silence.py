@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _commands = typer.Typer(help="Maintenance windows, in which nobody wants to be told.", no_args_is_help=True)
 _SPAN = re.compile(r"([0-9]{1,6})([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-_LONGEST_NAME = 20
+_LONGEST_NAME, _LONGEST_SUBJECT = 20, 190
 _LONGEST_REASON = 255
 
 
@@ -42,6 +42,9 @@ def _add(  # noqa: PLR0913, PLR0917 -- one parameter for each option
     device: Annotated[str | None, typer.Option(help="Silence this device.")] = None,
     group: Annotated[str | None, typer.Option(help="Silence the devices of this group.")] = None,
     type_: Annotated[str | None, typer.Option("--type", help="Silence the devices of this type.")] = None,
+    subject: Annotated[
+        str | None, typer.Option(help="Silence a trouble that is none of a device, such as job:export.")
+    ] = None,
     for_: Annotated[
         str | None, typer.Option("--for", help="How long: 30m, 2h or 3d; with --cron, of each recurrence.")
     ] = None,
@@ -53,7 +56,7 @@ def _add(  # noqa: PLR0913, PLR0917 -- one parameter for each option
         str | None, typer.Option(help="Begin anew whenever this pattern fires, for as long as --for.")
     ] = None,
 ) -> None:
-    """Tell nobody of a device, a group or a type for a while. Checks go on; what is still true at the end is told then.
+    """Tell nobody of a device, a group, a type or another trouble for a while. What is true at its end is told then.
 
     Exit status 0: done. 2: wrong options or settings. 4: the database can't be reached.
     """
@@ -63,7 +66,7 @@ def _add(  # noqa: PLR0913, PLR0917 -- one parameter for each option
         with database.transaction() as tx:
             # Whole seconds, as a check counts: it may come within this one.
             now = database.now(tx).replace(microsecond=0)
-            target, name = _target(device, group, type_)
+            target, name = _target({"device": device, "group": group, "type": type_, "subject": subject})
             silence = _silence(target, name, reason, now, service.settings.zone, for_=for_, until=until, cron=cron)
             number = add_silence(tx, silence)
         sys.stdout.write(
@@ -123,17 +126,17 @@ def _database() -> Iterator[tuple[Service, Database]]:
         database.close()
 
 
-def _target(device: str | None, group: str | None, type_: str | None) -> tuple[Target, str]:
+def _target(options: Mapping[str, str | None]) -> tuple[Target, str]:
     from servicemanager.alerts.silence import Target
 
-    named = [
-        (t, n) for t, n in zip((Target.DEVICE, Target.GROUP, Target.TYPE), (device, group, type_), strict=True) if n
-    ]
-    if len(named) != 1 or len(named[0][1]) > _LONGEST_NAME:
-        raise ConfigurationError(
-            f"Name one of --device, --group and --type, with a name of up to {_LONGEST_NAME} characters."
-        )
-    return named[0]
+    named = [(Target(option), name) for option, name in options.items() if name]
+    if len(named) == 1:
+        target, name = named[0]
+        if len(name) <= (_LONGEST_SUBJECT if target is Target.SUBJECT else _LONGEST_NAME):
+            return target, name
+    raise ConfigurationError(
+        f"Name one of --device, --group and --type, with a name of up to {_LONGEST_NAME} characters, or --subject."
+    )
 
 
 def _silence(  # noqa: PLR0913 -- one parameter for each option

@@ -8,7 +8,7 @@ nor repeats a word.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -18,7 +18,7 @@ from servicemanager.alerts.decide import SPOKEN, Decision, decide
 from servicemanager.alerts.incident import Incident, Observation, Policy, advance
 from servicemanager.alerts.outbox import Outbox
 from servicemanager.alerts.silence import Silenced
-from servicemanager.alerts.store import load_incidents, load_silences, save_incidents
+from servicemanager.alerts.store import load_incidents, load_silences, save_decisions
 from servicemanager.health import findings, report
 from servicemanager.health.assess import Assessment, Limits, assess
 from servicemanager.health.guard import ODD, Heard, View, Watch, look
@@ -81,7 +81,7 @@ class Check:
         suspects = devices.fetch_suspects(connection, view.horizon.at - limits.shortest)
         assessed = (assess(device, view.horizon, limits) for device in suspects)
         alarming = tuple(one for one in assessed if one.is_alarming)
-        before = tuple(load_incidents(connection, now))
+        before = tuple(load_incidents(connection, now, findings.SCOPE))
         observed = self._observe(connection, alarming, before, view)
         observed |= findings.observe_fleet(view, latest_at, now)
         if self.rules.foreign:
@@ -98,12 +98,7 @@ class Check:
         seen = self.look(tx)
         decisions = self.decide(tx, seen)
         write_meta(tx, _WATCH, seen.view.watch.to_json())
-        after = [_closed(decision.told(seen.now), seen.now) for decision in decisions]
-        saved = save_incidents(tx, seen.before, after)
-        numbered = [
-            replace(decision, incident=replace(decision.incident, number=incident.number))
-            for decision, incident in zip(decisions, saved, strict=True)
-        ]
+        numbered = save_decisions(tx, seen.before, decisions, seen.now)
         message = self._message(tx, seen, [decision for decision in numbered if decision.reason in SPOKEN])
         if message:
             Outbox(self.database).put(tx, self.channels, message.subject, message.body, seen.now)
@@ -141,10 +136,6 @@ class Check:
         sizes: Mapping[str, int] = devices.group_sizes(tx)
         next_check_at = _next(self.rules.cron, seen.now, self.rules.zone) if self.rules.cron else None
         return report.Scene(seen.now, self.rules.zone, sizes, self.rules.policy.repeat, next_check_at)
-
-
-def _closed(incident: Incident, now: datetime) -> Incident:
-    return replace(incident, closed_at=now) if incident.is_over else incident
 
 
 def _next(cron: str, now: datetime, zone: ZoneInfo) -> datetime | None:

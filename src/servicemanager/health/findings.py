@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
-from servicemanager.alerts.incident import Gone, Incident, Observation, Right, Wrong
+from servicemanager.alerts.incident import Gone, Incident, Observation, Right, Scope, Wrong
 from servicemanager.health.assess import Assessment
 from servicemanager.health.guard import Contact, View
 from servicemanager.iotdb.devices import Device
@@ -13,6 +13,8 @@ from servicemanager.iotdb.devices import Device
 #: No group's subject: those end in a slash and something else.
 FLEET_SUBJECT = "fleet/contact"
 FOREIGN_SUBJECT = "fleet/foreign"
+#: Everything that a check of the devices answers for.
+SCOPE = Scope(prefixes=("fleet/", "group/"))
 _FLEET_KEY = "fleet"
 
 

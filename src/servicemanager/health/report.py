@@ -47,8 +47,8 @@ def compose(news: Sequence[Decision], scene: Scene) -> Message:
     # The fleet's own trouble first, then what became worse, then what became better.
     ordered = sorted(news, key=lambda d: (d.incident.subject != FLEET_SUBJECT, _ORDER[d.reason], d.incident.subject))
     lines = [line for decision in ordered for line in _paragraph(decision, scene)]
-    subject = f"{_headline(ordered, scene)} ({_numbers(ordered)})"
-    return Message(ascii_subject(subject), bounded(lines, len(lines), _outlook(ordered, scene)))
+    subject = ascii_subject(_headline(ordered, scene), f" ({_numbers(ordered)})")
+    return Message(subject, bounded(lines, len(lines), _outlook(ordered, scene)))
 
 
 _ORDER = {Reason.OPENED: 0, Reason.WORSENED: 1, Reason.REMINDER_DUE: 2, Reason.RECOVERED: 3}
