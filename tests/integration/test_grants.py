@@ -17,6 +17,7 @@ from servicemanager.archive.restore import RestoreJob
 from servicemanager.archive.s3 import S3Access
 from servicemanager.archive.verify import Days, Summary, Verifier, known_objects
 from servicemanager.errors import BucketUnreachable, DatabaseRefused, LeaseHeld
+from servicemanager.housekeeping.job import HousekeepingJob
 from servicemanager.iotdb.engine import database_uuid
 from servicemanager.iotdb.mysql import open_mysql
 from servicemanager.iotdb.tables import ours
@@ -25,6 +26,7 @@ from support.cli import servicemanager
 from support.docs import blocks
 from support.exports import archived_rows, days_ago, make_job, run
 from support.grants import ALWAYS, GRANT, HEALTH, INDEX, INTO_A_TABLE, INTO_FACTS, RIGHTS, give, grants
+from support.housekeeping import OLD_ROWS
 from support.iotdb import ZONE, Iotdb, facts_ddl, mysql_iotdb, reading, sqlite_iotdb
 from support.messages import MESSAGES, make_cleanup
 from support.sites import PASSWORD, Site
@@ -75,6 +77,7 @@ def test_an_account_with_the_listed_rights_can_do_everything(site: Site, mysql_s
     command("statistics")
     command("statistics", "--diff")
     command("messages")
+    command("run-job", "housekeeping")
     give(mysql_server, schema, guest, grants(INTO_A_TABLE))
     command("restore", *RANGE)
     give(mysql_server, schema, guest, grants(INTO_FACTS))
@@ -105,7 +108,7 @@ def iotdb(mysql_server, mysql_database) -> Iterator[Iotdb]:
 def start_again(iotdb: Iotdb) -> None:
     """As after an installation; the empty sm_migration lets the tables be made once more, where that is allowed."""
     iotdb.execute(*(f"DELETE FROM {name}" for name in ours.tables), "DELETE FROM Facts")
-    iotdb.execute("DROP TABLE IF EXISTS Facts_restored", MESSAGES[-1])
+    iotdb.execute("DROP TABLE IF EXISTS Facts_restored", MESSAGES[-1], *OLD_ROWS)
     iotdb.insert(ROWS)
 
 
@@ -128,7 +131,7 @@ def test_none_of_the_rights_can_be_spared(iotdb, mysql_server, guest, staging, t
 
 
 def use_everything(iotdb: Iotdb, account: str, store: ObjectStore, staging) -> None:
-    """Export, statistics, verify and restore, as this account."""
+    """Every job but those of the health check, verify and restore, as this account."""
     database = open_mysql(replace(iotdb.login, user=account, password=PASSWORD))
     try:
         upgrade(database)
@@ -139,6 +142,7 @@ def use_everything(iotdb: Iotdb, account: str, store: ObjectStore, staging) -> N
             assert publish(mine, store, **wishes).problems == ()
         run(make_job(mine, store, staging))
         run(make_cleanup(mine))
+        run(HousekeepingJob(database))
         journal, stores = Journal(database), Stores(store, open_store)
 
         def note(known) -> None:

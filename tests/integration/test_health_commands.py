@@ -197,7 +197,7 @@ def use_everything(installation: Installation) -> list[Ran]:
     return ran
 
 
-@pytest.mark.parametrize("job", ["devices", "history", "statistics", "export", "messages"])
+@pytest.mark.parametrize("job", ["devices", "history", "statistics", "export", "messages", "housekeeping"])
 def test_any_job_can_be_run_once(installation, tmp_path, job):
     ran = installation.run("run-job", job, "--json", EXPORT_BUCKET=f"file://{tmp_path}/archive")
     assert (ran.status, ran.document["problems"]) == (0, [])

@@ -19,8 +19,6 @@ from servicemanager.iotdb.engine import Database
 
 #: Longer than any channel may take for one message.
 CLAIM = timedelta(minutes=2)
-#: How long delivered messages are kept, to be looked at.
-KEPT = timedelta(days=30)
 _LONGEST_SUBJECT, _LONGEST_ERROR = 190, 500
 
 _table = tables.outbox
@@ -96,7 +94,6 @@ class Outbox:
             now = self.database.now(tx)
             # Whoever claims it now sends what was sent already, so this counts, whosever claim it is.
             tx.execute(_table.update().where(_table.c.id == letter.number).values(delivered_at=now, error=None))
-            tx.execute(_table.delete().where(_table.c.delivered_at < now - KEPT))
 
     def failed(self, letter: Letter, failure: Failure, error: str, wait: timedelta) -> None:
         """Put the message back, due after `wait`, unless somebody else has claimed it meanwhile."""

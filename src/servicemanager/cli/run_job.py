@@ -28,7 +28,9 @@ def register(app: typer.Typer) -> None:
 
 
 def _command(
-    name: Annotated[str, typer.Argument(help="The job: devices, history, statistics, export or messages.")],
+    name: Annotated[
+        str, typer.Argument(help="The job: devices, history, statistics, export, messages or housekeeping.")
+    ],
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
     child_of: Annotated[str | None, typer.Option(hidden=True)] = None,
     scheduled_for: Annotated[str | None, typer.Option(hidden=True)] = None,

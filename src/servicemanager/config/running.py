@@ -18,6 +18,7 @@ class Scheduler(Section):
     export: Annotated[Cron, About("When to archive and purge old readings.", daily=True)] = "0 2 * * *"
     history: Annotated[Cron, About("When to record how many devices have which status.")] = "*/10 * * * *"
     messages: Annotated[Cron, About("When to clear old messages.", daily=True)] = "0 3 * * *"
+    housekeeping: Annotated[Cron, About("When to tidy ServiceManager's own tables.", daily=True)] = "30 3 * * *"
     catch_up: Annotated[Wait, About("How late a run may still begin that was missed because the service was down.")] = (
         timedelta(hours=24)
     )

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from servicemanager.health.history_status import HistoryJob
     from servicemanager.health.job import DevicesJob
     from servicemanager.health.lost_database import LostDatabase
+    from servicemanager.housekeeping.job import HousekeepingJob
     from servicemanager.iotdb.engine import Database
     from servicemanager.iotdb.facts import Facts
     from servicemanager.jobs.job import Progress
@@ -250,6 +251,11 @@ class Service:
         retention = Retention(timedelta(days=settings.days), unread, settings.persistent)
         zone = self.settings.mysql.datetime_zone or self.settings.timezone
         return MessagesJob(database, Messages.open(database, zone), retention)
+
+    def housekeeping_job(self, database: Database) -> HousekeepingJob:
+        from servicemanager.housekeeping.job import HousekeepingJob
+
+        return HousekeepingJob(database)
 
     def facts(self, database: Database) -> Facts:
         """Raises DatabaseRefused where the table is not the platform's."""

@@ -58,6 +58,12 @@ JOBS: tuple[Task, ...] = (
     Task(
         "messages", lambda s: s.scheduler.messages, _LONG, lambda service, database, _: service.messages_job(database)
     ),
+    Task(
+        "housekeeping",
+        lambda s: s.scheduler.housekeeping,
+        _SHORT,
+        lambda service, database, _: service.housekeeping_job(database),
+    ),
 )
 
 

@@ -1,0 +1,1 @@
+"""Housekeeping: what ServiceManager wrote for itself, and nobody needs any more, goes."""
