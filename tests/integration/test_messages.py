@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -13,6 +14,7 @@ from servicemanager.iotdb.messages import Kind
 from servicemanager.iotdb.upgrade import upgrade
 from servicemanager.jobs.job import Silence
 from servicemanager.jobs.runner import Runner
+from servicemanager.service import Service
 from support.exports import run
 from support.iotdb import facts_ddl, mysql_iotdb, sqlite_iotdb
 from support.messages import MESSAGES, make_cleanup
@@ -100,6 +102,31 @@ def test_a_run_that_was_deposed_deletes_nothing_more(iotdb):
     with pytest.raises(LeaseLost):
         Runner(iotdb.database, timedelta(seconds=15), Deposing(), threading.Event()).run(make_cleanup(iotdb))
     assert left(iotdb).total() == 21 - 3
+
+
+@pytest.mark.parametrize(
+    ("variables", "zone"),
+    [({"TZ": "UTC", "MYSQL_DATETIMEZONE": "Asia/Kathmandu"}, "Asia/Kathmandu"), ({"TZ": "Asia/Tokyo"}, "Asia/Tokyo")],
+    ids=["the zone of the columns", "the zone of everything"],
+)
+def test_datetime_columns_are_read_in_the_zone_that_the_settings_name(mysql_server, mysql_database, variables, zone):
+    """Read in another zone, hours away, the younger messages would go too, or the older ones stay."""
+    iotdb = mysql_iotdb(mysql_server, mysql_database, facts_ddl())
+    iotdb.execute(*(statement.replace("TIMESTAMP", "DATETIME", 2) for statement in MESSAGES[:2]))
+    now = datetime.now(ZoneInfo(zone)).replace(microsecond=0, tzinfo=None)
+    values = []
+    for text, age in (("old", timedelta(days=7, minutes=5)), ("young", timedelta(days=7, minutes=-5))):
+        values += [f"('TRANSIENT', 'read, {text}', '{now - age}', '{now - age}')"]
+        values += [f"('TRANSIENT', 'unread, {text}', NULL, '{now - age}')"]
+    iotdb.execute(f"INSERT INTO Messages (delivery_type, message, readDate, creationDate) VALUES {','.join(values)}")
+    service = Service.configure({**iotdb.environ, **variables, "MESSAGES_UNREADDAYS": "7"})
+    database = service.database()
+    try:
+        run(service.messages_job(database))
+        assert left(iotdb) == Counter(["read, young", "unread, young"])
+    finally:
+        database.close()
+        iotdb.database.close()
 
 
 def test_a_missing_table_is_said_in_words(iotdb):

@@ -36,6 +36,15 @@ class Rule:
     before: datetime
 
 
+@dataclass(frozen=True)
+class Chunk:
+    """Messages that are due and numbered beyond `after`, up to `last`."""
+
+    after: int
+    last: int
+    by_group: Counter[str]
+
+
 class Messages:
     """Reads the table; deletes within the caller's transaction, which the caller fences."""
 
@@ -57,37 +66,36 @@ class Messages:
             raise DatabaseRefused(f"The table {NAME} at {database.place} lacks the column {', '.join(missing)}.")
         return cls(database, {name: stored_time(columns[name], datetime_zone) for name in ("readDate", "creationDate")})
 
-    def count_by_group(
-        self, connection: sa.Connection, rule: Rule, after: int | None = None, upto: int | None = None
-    ) -> Counter[str]:
+    def count_by_group(self, connection: sa.Connection, rule: Rule) -> Counter[str]:
         """Messages that are due, by the group of their device; an unknown device and one that waits have none."""
-        query = (
-            f"SELECT COALESCE(r.device_group,'') AS name, COUNT(*) FROM {NAME} m LEFT JOIN Registration r "
-            f"ON r.device = m.device WHERE {self._where(rule, after, upto)} GROUP BY name"
-        )
-        return Counter({str(name): int(number) for name, number in connection.exec_driver_sql(query)})
+        return _by_group(connection, f"SELECT ID, device FROM {NAME} WHERE {self._where(rule)}")[0]
 
-    def end_of_chunk(self, connection: sa.Connection, rule: Rule, after: int, size: int) -> int | None:
-        """The number up to which, from beyond `after`, about `size` messages are due; None where there are none."""
-        query = (
-            f"SELECT MAX(ID) FROM (SELECT ID FROM {NAME} m WHERE {self._where(rule, after, None)} "
-            f"ORDER BY ID LIMIT {size}) AS chunk"
-        )
-        found = connection.exec_driver_sql(query).scalar_one()
-        return None if found is None else int(found)
+    def next_chunk(self, connection: sa.Connection, rule: Rule, after: int, size: int) -> Chunk | None:
+        """The next messages, at most `size`, that are due and numbered beyond `after`; None where there are none."""
+        due = f"SELECT ID, device FROM {NAME} WHERE ID > {after} AND {self._where(rule)} ORDER BY ID LIMIT {size}"
+        by_group, last = _by_group(connection, due)
+        return None if last is None else Chunk(after, last, by_group)
 
-    def delete(self, tx: sa.Connection, rule: Rule, after: int, upto: int) -> int:
-        query = f"DELETE FROM {NAME} WHERE {self._where(rule, after, upto).replace('m.', '')}"
-        return tx.exec_driver_sql(query).rowcount
+    def delete(self, tx: sa.Connection, rule: Rule, chunk: Chunk) -> int:
+        span = f"ID > {chunk.after} AND ID <= {chunk.last}"
+        return tx.exec_driver_sql(f"DELETE FROM {NAME} WHERE {span} AND {self._where(rule)}").rowcount
 
-    def _where(self, rule: Rule, after: int | None, upto: int | None) -> str:
+    def _where(self, rule: Rule) -> str:
         column = "creationDate" if rule.kind is Kind.UNREAD else "readDate"
         delivery = "PERSISTENT" if rule.kind is Kind.PERSISTENT else "TRANSIENT"
         conditions = [
-            f"m.delivery_type = '{delivery}'",
-            f"m.{column} < {literal(self._times[column].to_stored(rule.before))}",
-            *(["m.readDate IS NULL"] if rule.kind is Kind.UNREAD else []),
-            *([f"m.ID > {after}"] if after is not None else []),
-            *([f"m.ID <= {upto}"] if upto is not None else []),
+            f"delivery_type = '{delivery}'",
+            f"{column} < {literal(self._times[column].to_stored(rule.before))}",
+            *(["readDate IS NULL"] if rule.kind is Kind.UNREAD else []),
         ]
         return " AND ".join(conditions)
+
+
+def _by_group(connection: sa.Connection, due: str) -> tuple[Counter[str], int | None]:
+    """How many of the messages that `due` selects there are, by group, and the greatest number among them."""
+    query = (
+        f"SELECT COALESCE(r.device_group,'') AS name, COUNT(*), MAX(due.ID) FROM ({due}) AS due "
+        "LEFT JOIN Registration r ON r.device = due.device GROUP BY name"
+    )
+    rows = connection.exec_driver_sql(query).all()
+    return Counter({str(name): int(number) for name, number, _ in rows}), max((last for *_, last in rows), default=None)

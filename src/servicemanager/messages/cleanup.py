@@ -15,7 +15,7 @@ import stamina
 
 from servicemanager.errors import DatabaseBusy
 from servicemanager.iotdb.engine import Database
-from servicemanager.iotdb.messages import Kind, Messages, Rule
+from servicemanager.iotdb.messages import Chunk, Kind, Messages, Rule
 from servicemanager.jobs.job import JobContext, JobResult
 
 #: Messages of one transaction.
@@ -83,30 +83,24 @@ class MessagesJob:
 
     def _clear(self, context: JobContext, rule: Rule) -> None:
         after = -1
-        while (upto := self._end(rule, after)) is not None:
-            context.checkpoint()
-            deleted = self._delete(context, rule, after, upto)
-            context.counts.update({rule.kind.value: deleted.total()})
-            context.counts.update({f"{rule.kind}, {name or NO_GROUP}": number for name, number in deleted.items()})
-            context.progress.advance("deleted", deleted.total())
-            after = upto
+        while chunk := self._delete_next(context, rule, after):
+            context.counts.update({rule.kind.value: chunk.by_group.total()})
+            context.counts.update({f"{rule.kind}, {name or NO_GROUP}": n for name, n in chunk.by_group.items()})
+            context.progress.advance("deleted", chunk.by_group.total())
+            after = chunk.last
 
-    def _end(self, rule: Rule, after: int) -> int | None:
-        with self.database.reading() as connection:
-            return self.messages.end_of_chunk(connection, rule, after, self.chunk)
-
-    def _delete(self, context: JobContext, rule: Rule, after: int, upto: int) -> Counter[str]:
+    def _delete_next(self, context: JobContext, rule: Rule, after: int) -> Chunk | None:
         """Counted and deleted in one transaction; again where somebody else deleted some of them in between."""
         for attempt in stamina.retry_context(on=DatabaseBusy, attempts=8, timeout=None, wait_max=2.0):
             with attempt:
                 context.checkpoint()
                 with self.database.transaction() as tx:
                     context.lease.pass_fence(tx)
-                    counted = self.messages.count_by_group(tx, rule, after, upto)
-                    if self.messages.delete(tx, rule, after, upto) != counted.total():
+                    chunk = self.messages.next_chunk(tx, rule, after, self.chunk)
+                    if chunk and self.messages.delete(tx, rule, chunk) != chunk.by_group.total():
                         raise DatabaseBusy("Somebody else deletes messages at the same time: the next run goes on.")
-                return counted
-        return Counter()
+                return chunk
+        raise AssertionError  # the last attempt raises
 
 
 def _expiring(plan: list[Due]) -> Iterator[str]:
