@@ -24,6 +24,7 @@ from support.exports import archived_rows, archived_tables, make_job, restore, r
 from support.forms import Form, database_of, empty, scratch
 from support.iotdb import ZONE, Iotdb, reading
 from support.rows import COLUMNS, contents, moment
+from support.statistics import DDL, moments, moments_of_rows, publish, published
 
 FORMS = [
     Form("sqlite"),
@@ -122,6 +123,8 @@ def form(request) -> Form:
 def iotdb(form, request):
     server = None if form.embedded else request.getfixturevalue("mysql_server")
     with database_of(form, server) as made:
+        if server:
+            made.execute(DDL)
         yield made
 
 
@@ -199,6 +202,35 @@ def test_no_order_of_arrivals_and_exports_loses_or_doubles_a_row(form, iotdb, to
         assert archived_rows(store_in(folder)) + live == Counter(ever)
         assert all(row[12] >= arrival(form, today) for row in live)
         assert Export().run(iotdb, folder, today).counts == {}
+
+
+def with_statistics(form: Form, today: date) -> st.SearchStrategy[list]:
+    """The same, and statistics; True asks for a rebuild."""
+    return st.tuples(histories(form, today), st.lists(st.booleans(), min_size=2, max_size=4)).flatmap(
+        lambda parts: st.permutations([*parts[0], *parts[1]])
+    )
+
+
+@lenient(max_examples=5)
+@given(st.sampled_from(TODAYS), st.data())
+def test_no_order_of_arrivals_exports_and_statistics_counts_a_reading_twice_or_not_at_all(form, iotdb, today, data):
+    empty(iotdb)
+    ever: list[tuple] = []
+    with scratch() as folder:
+        for step in [data.draw(rows_of(form, today, 5)), *data.draw(with_statistics(form, today)), False]:
+            if isinstance(step, Export):
+                assert step.run(iotdb, folder, today).problems == ()
+            elif isinstance(step, list):
+                rows = arriving(step, ever)
+                iotdb.insert(rows)
+                ever += rows
+            else:
+                counted = [row for row in ever if None not in (row[9], row[10], row[11])]
+                assert publish(iotdb, store_in(folder), rebuild=step, force=True).problems == ()
+                assert moments(iotdb) == moments_of_rows(counted)
+        table = published(iotdb)
+        publish(iotdb, store_in(folder), rebuild=True)
+        assert published(iotdb) == table
 
 
 def check_nothing_lost_or_doubled(ever: Counter, live: Counter, archived: Counter) -> None:

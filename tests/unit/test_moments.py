@@ -78,6 +78,16 @@ def test_a_root_is_the_float_that_is_nearest_to_it(numerator, denominator):
     assert max(below, 0) ** 2 <= exact <= above**2
 
 
+def test_millions_of_identical_readings_stay_exact_beyond_64_bits():
+    number, value = 3_000_000, -(2**31)
+    devices = pa.repeat("board", number).dictionary_encode()
+    table = pa.table([devices, pa.repeat(1, number), pa.repeat(value, number)], ["device", "sensor", "data"])
+    found = moments_of(table)[Pair(b"board", 1)]
+    assert found == Moments(number, number * value, number * value**2, value, value)
+    assert found.sum_x2 > 2**64
+    assert (found.mean, found.deviation, found.error) == (value, 0.0, 0.0)
+
+
 def test_devices_are_told_apart_by_bytes_and_readings_without_a_sensor_or_a_value_are_left_out():
     readings = [("ab", 1, 5), ("AB", 1, 6), ("ab ", 1, 7), ("ab", 2, 8), ("ab", None, 9), (None, 1, 9), ("ab", 1, None)]
     assert {pair: moments.sum_x for pair, moments in moments_of(rows(readings)).items()} == {

@@ -28,9 +28,10 @@ from servicemanager.iotdb.spelling import (
     Statements,
 )
 from servicemanager.iotdb.stored import StoredTime, UtcTime, WallTime, snap, stored_micros
-from servicemanager.iotdb.window import Calendar, Window
+from servicemanager.iotdb.window import SECOND, Calendar, Window
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 -- stored values have no zone
+_DAY = timedelta(days=1)
 #: From so many windows on one scan for all is cheaper than one for each, where each is a scan.
 _MANY = 2
 #: The first day that servers call a date, and that has neighbours in every calendar.
@@ -81,6 +82,20 @@ class Facts:
                 begin = _EPOCH + timedelta(seconds=int(number) * seconds)
                 buckets.append(Bucket(self.time.to_window(begin, begin + step), int(rows)))
         return buckets
+
+    def days(self, calendar: Calendar, until: datetime) -> list[date]:
+        """Local days before `until` on which rows arrived, in order; perhaps the one after such a day too."""
+        if not self.shape.indexed:
+            held = [bucket.window for bucket in self.counts(None, until, _DAY)]
+            return sorted({day for window in held for day, _ in calendar.days(window)})
+        found: list[date] = []
+        start, end = _EVER, self.time.to_stored(until)
+        while row := self._query(self._sql.first(self._sql.where(start, end))):
+            stored = _EPOCH + timedelta(microseconds=int(row[0][0]))
+            touched = list(calendar.days(self.time.to_window(stored, stored + SECOND)))
+            found += [day for day, _ in touched]
+            start = max(stored + SECOND, self.time.to_stored(touched[-1][1].end_at))
+        return found
 
     def count_each(self, windows: Sequence[Window]) -> list[int]:
         """Rows in each of `windows`, which are in order and disjoint."""

@@ -151,6 +151,13 @@ class Statements:
         bucket = self.spelling.bucket(step)
         return f"SELECT {bucket} AS bucket, COUNT(*) FROM {self.table} WHERE {where} GROUP BY bucket ORDER BY bucket"
 
+    def first(self, where: str) -> str:
+        """When the first of the rows arrived, in microseconds since 1970; with the index it reads one row."""
+        return (
+            f"SELECT {self.spelling.micros} FROM {self.table} WHERE {where} AND ({self.spelling.seconds}) IS NOT NULL "
+            "ORDER BY creationDate LIMIT 1"
+        )
+
     def count_between(self, where: str, edges: Sequence[datetime]) -> str:
         """Number of edges reached, and rows."""
         number = self.spelling.interval(edges)

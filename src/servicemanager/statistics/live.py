@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 import pyarrow as pa
 import stamina
@@ -24,8 +24,6 @@ from servicemanager.iotdb.tables import rollup_live
 from servicemanager.iotdb.window import Window
 from servicemanager.statistics.judge import Freshness, decide_freshness
 from servicemanager.statistics.tools import Moved, Tools
-
-_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -65,8 +63,7 @@ def _days(tools: Tools) -> list[date]:
     if tools.span.first:
         return list(tools.span.days())
     until = tools.calendar.day(tools.span.today).end_at
-    held = [bucket.window for bucket in tools.facts.counts(None, until, _DAY)]
-    found = {day for window in held for day, _ in tools.calendar.days(window) if day in tools.span}
+    found = {day for day in tools.facts.days(tools.calendar, until) if day in tools.span}
     return sorted({*found, *tools.rollups.remembered(), tools.span.today})
 
 
