@@ -34,9 +34,11 @@ class Line:
 class DeviceStatistics:
     """Reads the table; writes within the caller's transaction, which the caller fences."""
 
-    def __init__(self, database: Database, time: StoredTime) -> None:
+    def __init__(self, database: Database, time: StoredTime, *, keyed: bool = False) -> None:
         self._database = database
         self._time = time
+        # Under its collation a key may take the names of two devices for one; the first of them gets the row.
+        self._verb = "INSERT IGNORE INTO" if keyed else "INSERT INTO"
 
     @classmethod
     def open(cls, database: Database, datetime_zone: str) -> DeviceStatistics:
@@ -54,7 +56,8 @@ class DeviceStatistics:
             if missing := [name for name in _COLUMNS if name not in columns]:
                 raise DatabaseRefused(f"The table {NAME} at {database.place} lacks the column {', '.join(missing)}.")
             _check_engine(database, connection)
-        return cls(database, stored_time(columns["creationDate"], datetime_zone))
+            keyed = database.dialect == "mysql" and _has_key(inspector)
+        return cls(database, stored_time(columns["creationDate"], datetime_zone), keyed=keyed)
 
     def lines(self, connection: sa.Connection) -> Iterator[Line]:
         """By device, in the order of its bytes, and sensor, as they arrive."""
@@ -68,18 +71,25 @@ class DeviceStatistics:
         """Delete every row, and return how many there were."""
         return tx.exec_driver_sql(f"DELETE FROM {NAME}").rowcount
 
-    def insert(self, tx: sa.Connection, lines: Sequence[Line], now: datetime) -> None:
+    def insert(self, tx: sa.Connection, lines: Sequence[Line], now: datetime) -> int:
+        """Return how many the table took: all, unless its key takes the names of two devices for one."""
         form = "(CAST(X'{}' AS TEXT),{},{!r},{!r},{!r},{})" if self._database.dialect == "sqlite" else _MYSQL_LINE
         stamp = literal(self._time.to_stored(now))
         values = ",".join(
             form.format(line.device.hex(), line.sensor, line.average, line.deviation, line.error, stamp)
             for line in lines
         )
-        if values:
-            tx.exec_driver_sql(f"INSERT INTO {NAME} ({','.join(_COLUMNS)}) VALUES {values}")
+        return tx.exec_driver_sql(f"{self._verb} {NAME} ({','.join(_COLUMNS)}) VALUES {values}").rowcount
 
 
 _MYSQL_LINE = "(_utf8mb4 X'{}',{},{!r},{!r},{!r},{})"
+
+
+def _has_key(inspector: sa.Inspector) -> bool:
+    """Whether no two rows may have one device and one sensor; the platform's own table has no such key."""
+    keys: list[Sequence[str | None]] = [inspector.get_pk_constraint(NAME)["constrained_columns"]]
+    keys += [index["column_names"] for index in inspector.get_indexes(NAME) if index["unique"]]
+    return any(key and {*key} <= {"device", "sensor"} for key in keys)
 
 
 def _check_engine(database: Database, connection: sa.Connection) -> None:

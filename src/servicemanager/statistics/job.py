@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 from zoneinfo import ZoneInfo
@@ -105,12 +105,16 @@ def _unmoved(attempt_it: Callable[[], T]) -> T:
     raise AssertionError  # the last attempt raises
 
 
-def _notices(done: Published) -> list[str]:
+def _notices(done: Published) -> Iterator[str]:
+    if done.alike:
+        yield (
+            f"{done.alike} pairs of device and sensor were left out: the key of {NAME} takes their devices for others, "
+            "whose names differ in case, accents or trailing blanks only."
+        )
     unfit = done.judged.unfit_pairs
-    if not unfit:
-        return []
-    kept = "were published all the same (statistics.guard: report)"
-    withheld = "were withheld, so the gateway does not filter them"
-    become = kept if done.judged.tools.wishes.guard is Guard.REPORT else withheld
-    listed = f"; the first {LISTED} are listed" if unfit > LISTED else ""
-    return [f"{unfit} pairs of device and sensor are unfit for the gateway's filter and {become}{listed}."]
+    if unfit:
+        kept = "were published all the same (statistics.guard: report)"
+        withheld = "were withheld, so the gateway does not filter them"
+        become = kept if done.judged.tools.wishes.guard is Guard.REPORT else withheld
+        listed = f"; the first {LISTED} are listed" if unfit > LISTED else ""
+        yield f"{unfit} pairs of device and sensor are unfit for the gateway's filter and {become}{listed}."

@@ -56,6 +56,8 @@ class Published:
     before: int
     after: int
     judged: Judged
+    #: Pairs for which the table has no room, because its key takes their devices for others.
+    alike: int = 0
 
 
 def publish(tools: Tools, target: DeviceStatistics, digests: Mapping[date, str]) -> Published:
@@ -81,19 +83,19 @@ class _Shrinks(Exception):
 
 
 def _replace(tools: Tools, target: DeviceStatistics, lines: Iterator[Line], judged: Judged) -> Published:
-    after = 0
+    after = alike = 0
     with tools.database.transaction() as tx:
         tools.context.lease.pass_fence(tx)
         now, before = tools.database.now(tx), target.clear(tx)
         while chunk := list(islice(lines, _CHUNK)):
             tools.context.checkpoint()
-            target.insert(tx, chunk, now)
-            after += len(chunk)
+            taken = target.insert(tx, chunk, now)
+            after, alike = after + taken, alike + len(chunk) - taken
         decision = decide_publication(before, after, force=tools.wishes.force)
         if decision is Decision.SHRINKS:
             raise _Shrinks(before, after)
         tools.context.checkpoint()
-    return Published(decision, before, after, judged)
+    return Published(decision, before, after, judged, alike)
 
 
 def differences(tools: Tools, target: DeviceStatistics, digests: Mapping[date, str]) -> Iterator[Change]:
