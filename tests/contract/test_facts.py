@@ -105,6 +105,13 @@ def test_the_future_is_counted_apart(facts):
     assert facts.count_dateless() == 0
 
 
+def test_what_is_due_is_counted_up_to_a_limit_and_its_oldest_row_found(facts):
+    until = window_of(facts, MIDNIGHT, MIDNIGHT + 3 * HOUR).end_at
+    assert [facts.count_some_before(until, limit) for limit in (100, 5)] == [7, 5]
+    assert facts.oldest_before(until) == window_of(facts, MIDNIGHT + HOUR, MIDNIGHT + 2 * HOUR).start_at
+    assert facts.oldest_before(datetime(2020, 1, 1, tzinfo=UTC)) is None
+
+
 def test_null_in_every_nullable_column_is_told_from_zero_and_from_nothing(mysql_server, mysql_database):
     from support.iotdb import facts_ddl, mysql_iotdb
 

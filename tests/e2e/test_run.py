@@ -20,7 +20,10 @@ from support.iotdb import reading, sqlite_iotdb
 from support.mariadb import free_port
 
 NEVER = "0 0 29 2 *"
-QUIET = {f"SCHEDULER_{job}": NEVER for job in ("DEVICES", "HISTORY", "STATISTICS", "EXPORT", "MESSAGES")}
+QUIET = {
+    f"SCHEDULER_{job}": NEVER
+    for job in ("DEVICES", "HISTORY", "STATISTICS", "EXPORT", "MESSAGES", "HOUSEKEEPING", "SELFCARE")
+}
 
 
 class Daemon:

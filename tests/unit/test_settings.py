@@ -69,6 +69,7 @@ def test_every_variable_of_the_seed_is_read_under_its_own_name(tmp_path):
         "messages": "0 3 * * *",
         "catch_up": timedelta(hours=24),
         "housekeeping": "30 3 * * *",
+        "selfcare": "*/10 * * * *",
     }
     assert settings.aws == Aws(
         region="eu-west-1",

@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 
 def _command(
     name: Annotated[
-        str, typer.Argument(help="The job: devices, history, statistics, export, messages or housekeeping.")
+        str, typer.Argument(help="The job: devices, history, statistics, export, messages, housekeeping or selfcare.")
     ],
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
     child_of: Annotated[str | None, typer.Option(hidden=True)] = None,

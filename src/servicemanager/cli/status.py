@@ -12,7 +12,11 @@ import typer
 from servicemanager.cli.render import one_line, print_json, print_table
 
 if TYPE_CHECKING:
+    from servicemanager.selfcare.figures import Figures
     from servicemanager.service.status import JobStatus, Status
+
+#: Incidents in the table; `--json` has them all.
+_SHOWN = 10
 
 
 def register(app: typer.Typer) -> None:
@@ -61,7 +65,37 @@ def document(status: Status) -> dict[str, object]:
         "here": {"role": status.here.role, "answer": status.here.words},
         "mirror": {"role": status.mirror.role, "answer": status.mirror.words} if status.mirror else None,
         "jobs": [_job_document(job) for job in status.jobs],
-        "undelivered": {"messages": status.undelivered, "oldest_at": status.oldest_undelivered_at},
+        "incidents": [
+            {
+                "number": each.number,
+                "subject": each.subject,
+                "title": each.title,
+                "opened_at": each.opened_at,
+                "told_at": each.told_at,
+            }
+            for each in status.standing.incidents
+        ],
+        "undelivered": {
+            "messages": status.standing.undelivered.count,
+            "oldest_at": status.standing.undelivered.oldest_at,
+        },
+        "figures": _figures_document(status.figures) if status.figures else None,
+    }
+
+
+def _figures_document(figures: Figures) -> dict[str, object]:
+    return {
+        "measured_at": figures.measured_at,
+        "cutoff": figures.cutoff,
+        "rows_past_retention": figures.rows_due,
+        "oldest_row_at": figures.oldest_at,
+        "archived_at": figures.archived_at,
+        "verified_at": figures.verified_at,
+        "staging": {
+            "host": figures.host,
+            "free_bytes": figures.staging_free,
+            "days_until_full": figures.days_until_full,
+        },
     }
 
 
@@ -91,7 +125,7 @@ def _job_document(job: JobStatus) -> dict[str, object]:
 
 
 def _print(status: Status, zone: ZoneInfo) -> None:
-    leader = status.leader
+    leader, incidents = status.leader, status.standing.incidents[:_SHOWN]
     if leader and status.has_master:
         left = (leader.expires_at - status.now).total_seconds()
         master = f"{leader.holder}, term {leader.term}, lease for {left:.0f} more seconds"
@@ -100,13 +134,39 @@ def _print(status: Status, zone: ZoneInfo) -> None:
     rows = [("master", master), ("instance on this machine", status.here.words)]
     if status.mirror:
         rows.append(("mirror", status.mirror.words))
-    oldest = status.oldest_undelivered_at
-    rows.append(("messages not delivered", f"{status.undelivered}, since {_when(oldest, zone)}" if oldest else "none"))
+    waiting = status.standing.undelivered
+    oldest = f"{waiting.count}, since {_when(waiting.oldest_at, zone)}" if waiting.oldest_at else "none"
+    rows.append(("messages not delivered", oldest))
+    rows += _figure_rows(status.figures, zone)
+    rows += [(f"incident #{each.number}", f"{each.title}, since {_when(each.opened_at, zone)}") for each in incidents]
+    if len(status.standing.incidents) > _SHOWN:
+        rows.append(("more incidents", f"{len(status.standing.incidents) - _SHOWN:,}"))
     print_table(("what", "how it is"), rows)
     sys.stdout.write("\n")
     columns = ("job", "last run", "outcome", "took", "typically", "next run")
     print_table(columns, [_job_row(job, zone) for job in status.jobs])
     sys.stdout.write(f"\nTimes are those of {zone.key}.\n")
+
+
+def _figure_rows(figures: Figures | None, zone: ZoneInfo) -> list[tuple[str, str]]:
+    """What the job `selfcare` measured last."""
+    if figures is None:
+        return [("readings past their retention", "not measured yet: the job selfcare does")]
+    if figures.rows_due is None:
+        due = "not counted: nothing is purged, or Facts has no index on creationDate"
+    else:
+        since = f", the oldest of {_when(figures.oldest_at, zone)}" if figures.oldest_at else ""
+        due = f"{figures.rows_due:,}{since}"
+    days = figures.days_until_full
+    full = f"full in {days:.1f} days at the present rate" if days is not None else "not filling up"
+    free = f"{figures.staging_free / (1 << 30):,.1f} GiB free on {figures.host}, {full}" if figures.staging_free else ""
+    return [
+        ("readings past their retention", due),
+        ("last archived", _when(figures.archived_at, zone) if figures.archived_at else "never"),
+        ("archive last verified", _when(figures.verified_at, zone) if figures.verified_at else "never"),
+        ("staging disk", free or "not measured"),
+        ("measured", _when(figures.measured_at, zone)),
+    ]
 
 
 def _job_row(job: JobStatus, zone: ZoneInfo) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ class Scheduler(Section):
     history: Annotated[Cron, About("When to record how many devices have which status.")] = "*/10 * * * *"
     messages: Annotated[Cron, About("When to clear old messages.", daily=True)] = "0 3 * * *"
     housekeeping: Annotated[Cron, About("When to tidy ServiceManager's own tables.", daily=True)] = "30 3 * * *"
+    selfcare: Annotated[Cron, About("When to look whether the service itself does its work.")] = "*/10 * * * *"
     catch_up: Annotated[Wait, About("How late a run may still begin that was missed because the service was down.")] = (
         timedelta(hours=24)
     )
@@ -45,6 +46,21 @@ class Cluster(Section):
     @property
     def look_every(self) -> timedelta:
         return self.retry or self.lease / 15
+
+
+class Selfcare(Section):
+    """From when on people are told that the service falls behind."""
+
+    retention: Annotated[Wait, About("How long readings may stay in the database that should have left it.")] = (
+        timedelta(days=2)
+    )
+    verified: Annotated[
+        Wait | None, About("How long the archive may go without being verified; without it nobody minds.")
+    ] = None
+    undelivered: Annotated[Wait, About("How long a message may wait to be delivered.")] = timedelta(hours=1)
+    disk: Annotated[
+        Wait, About("The folder for files that are being built is full within this time, at the present rate.")
+    ] = timedelta(days=3)
 
 
 class Log(Section):

@@ -26,7 +26,7 @@ from servicemanager.config.places import (
     check_prefix,
     folder_of,
 )
-from servicemanager.config.running import Cluster, Log, Scheduler
+from servicemanager.config.running import Cluster, Log, Scheduler, Selfcare
 from servicemanager.config.section import About, Section
 from servicemanager.config.values import (
     Address,
@@ -247,6 +247,7 @@ class Settings(Section):
     statistics: Statistics = Statistics()
     messages: Messages = Messages()
     cluster: Cluster = Cluster()
+    selfcare: Selfcare = Selfcare()
     log: Log = Log()
 
     @property

@@ -127,6 +127,18 @@ class Facts:
         """Rows that arrived before `instant`, without dateless ones."""
         return self._count(self._sql.where(_EVER, self.time.to_stored(instant)))
 
+    def count_some_before(self, instant: datetime, limit: int) -> int:
+        """The same, but not further than `limit`: cheap with an index, however many there are."""
+        where = self._sql.where(_EVER, self.time.to_stored(instant))
+        query = f"SELECT COUNT(*) FROM (SELECT 1 FROM {self.shape.table} WHERE {where} LIMIT {limit}) AS counted"
+        return int(self._query(query)[0][0])
+
+    def oldest_before(self, instant: datetime) -> datetime | None:
+        """When the oldest row arrived that arrived before `instant`; cheap with an index only."""
+        row = self._query(self._sql.first(self._sql.where(_EVER, self.time.to_stored(instant))))
+        stored = _EPOCH + timedelta(microseconds=int(row[0][0])) if row else None
+        return self.time.to_window(stored, stored + SECOND).start_at if stored else None
+
     def count_from(self, instant: datetime) -> int:
         """Rows that arrived at `instant` or later."""
         start = self.time.to_stored(instant)

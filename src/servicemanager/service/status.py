@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime
 
-from servicemanager.alerts.outbox import Outbox
+from servicemanager.alerts.standing import Standing, fetch_standing
+from servicemanager.alerts.trouble import Finding
 from servicemanager.cluster.keeper import read_leader
 from servicemanager.cluster.mirror import Answer, Mirror
 from servicemanager.cluster.role import Leader, free_at
@@ -16,6 +17,9 @@ from servicemanager.jobs.history import History, Run, typical_seconds
 from servicemanager.jobs.job import Outcome
 from servicemanager.scheduler.cron import Schedule
 from servicemanager.scheduler.due import Due, is_overdue, next_start
+from servicemanager.selfcare.figures import Figures, load
+from servicemanager.selfcare.judge import LateJob, judge
+from servicemanager.service.selfcare import limits_of
 from servicemanager.service.tasks import JOBS, Task
 
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 -- where an instance on this machine is found
@@ -43,8 +47,10 @@ class Status:
     here: Answer
     mirror: Answer | None
     jobs: tuple[JobStatus, ...]
-    undelivered: int
-    oldest_undelivered_at: datetime | None
+    standing: Standing
+    #: As last measured; None before the job `selfcare` has run.
+    figures: Figures | None
+    findings: tuple[Finding, ...]
 
     @property
     def has_master(self) -> bool:
@@ -54,32 +60,34 @@ class Status:
         """Each a sentence."""
         if not self.has_master:
             yield "No instance is MASTER, so no job runs: start one with `servicemanager run`."
-        for job in self.jobs:
-            if job.overdue:
-                since = f"since {job.succeeded_at:%Y-%m-%d %H:%M} UTC" if job.succeeded_at else "yet"
-                why = f": {job.last.error.splitlines()[0]}" if job.last and job.last.error else "."
-                yield f"The job {job.name} has not succeeded {since}, which is more than twice its period{why}"
-        if self.oldest_undelivered_at and self.now - self.oldest_undelivered_at > timedelta(hours=1):
-            yield (
-                f"{self.undelivered} messages wait to be delivered, the oldest since "
-                f"{self.oldest_undelivered_at:%Y-%m-%d %H:%M} UTC: `servicemanager notify test` says what is wrong."
-            )
+        for finding in self.findings:
+            yield finding.sentences
 
 
 def look(settings: Settings, database: Database) -> Status:
     """Ask the database, and both instances by HTTP. Raises DatabaseUnreachable."""
     history = History(database)
     since = history.since()
-    waiting = Outbox(database).undelivered()
+    standing = fetch_standing(database)
     with database.reading() as connection:
         now = database.now(connection)
         leader = read_leader(connection)
         runs = {task.name: history.latest(connection, task.name) for task in JOBS}
         good = {task.name: history.succeeded(connection, task.name) for task in JOBS}
+        figures = load(connection)
     jobs = tuple(_job(task, settings, _Record(runs[task.name], good[task.name], since), now) for task in JOBS)
     mirror = Mirror(*settings.mirror_address).ask() if settings.mirror_address else None
     here = Mirror(_EVERYWHERE.get(settings.address, settings.address), settings.port).ask()
-    return Status(now, leader, here, mirror, jobs, waiting.count, waiting.oldest_at)
+    late = [LateJob(job.name, job.succeeded_at, job.last.error if job.last else None) for job in jobs if job.overdue]
+    findings = judge(_at_present(figures, standing, now), late, limits_of(settings))
+    return Status(now, leader, here, mirror, jobs, standing, figures, tuple(findings))
+
+
+def _at_present(figures: Figures | None, standing: Standing, now: datetime) -> Figures:
+    """What was measured last, with what is known by now."""
+    waiting = standing.undelivered
+    last = figures or Figures(now, None, None, None, None, None, 0, None, "", None)
+    return replace(last, measured_at=now, undelivered=waiting.count, undelivered_at=waiting.oldest_at)
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,12 @@ def _export(service: Service, database: Database) -> Job:
     return service.export_job(database, store, ExportWishes())
 
 
+def _selfcare(service: Service, database: Database, console: TextIO | None) -> Job:
+    from servicemanager.service.selfcare import selfcare_job
+
+    return selfcare_job(service, database, console)
+
+
 _SHORT, _LONG = timedelta(minutes=30), timedelta(hours=24)
 
 JOBS: tuple[Task, ...] = (
@@ -64,6 +70,7 @@ JOBS: tuple[Task, ...] = (
         _SHORT,
         lambda service, database, _: service.housekeeping_job(database),
     ),
+    Task("selfcare", lambda s: s.scheduler.selfcare, _SHORT, _selfcare),
 )
 
 
