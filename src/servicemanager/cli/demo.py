@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,9 +15,20 @@ import typer
 from servicemanager.cli.render import one_line, print_table
 
 if TYPE_CHECKING:
+    from servicemanager.demo.jobs import Done
     from servicemanager.demo.outage import Outage
     from servicemanager.demo.show import Demonstration
     from servicemanager.health.report import Message
+
+
+#: So that something happens while somebody watches.
+_LIVE = {
+    "ADDRESS": "127.0.0.1",
+    "WARNINGLIMIT": "2",
+    "HEALTH_BACKAFTER": "1m",
+    "SCHEDULER_DEVICES": "* * * * *",
+    "SCHEDULER_SELFCARE": "* * * * *",
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -23,12 +37,15 @@ def register(app: typer.Typer) -> None:
 
 
 def _command(
-    once: Annotated[bool, typer.Option("--once", help="End when everything was shown once.")] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="End when everything was shown once, instead of running the service on it.")
+    ] = False,
+    port: Annotated[int, typer.Option(help="Port on which the service then answers, on this machine only.")] = 8000,
     folder: Annotated[
         Path, typer.Option(help="Where the demo's database and archive are made; an earlier demo's are replaced.")
     ] = Path("servicemanager-demo"),
 ) -> None:
-    """Simulate a fleet, archive and purge its old readings, prove that nothing was lost, and let a shop fall silent.
+    """Simulate a fleet, run every job on it, prove that nothing was lost, and then run the service on it.
 
     Exit status 0: nothing was lost or doubled. 1: something was, or the demo failed.
     """
@@ -37,7 +54,6 @@ def _command(
     from servicemanager.config import LogFormat
     from servicemanager.demo.show import show
 
-    del once  # the only way so far
     logs.configure(LogFormat.AUTO)
     process.settle()
     sys.stdout.write("A simulated fleet reports for twelve days; then its old readings move into an archive.\n")
@@ -45,8 +61,47 @@ def _command(
         shown = show(folder, datetime.now(UTC).replace(microsecond=0), progress)
     tell(shown)
     archived = shown.nothing_lost_or_doubled and shown.archive.is_fine and not shown.result.problems
-    if not (archived and shown.outage.was_told_once):
+    if not (archived and shown.outage.was_told_once) or any(done.problems for done in shown.jobs):
         raise typer.Exit(1)
+    if not once:
+        run_service(folder, port)
+
+
+def run_service(folder: Path, port: int) -> None:
+    """The service as a process of its own, while this one plays the gateway, until a signal ends both."""
+    from servicemanager.cli.signals import stopped_by_signals
+    from servicemanager.demo.fleet import make_fleet
+    from servicemanager.demo.gateway import Gateway
+    from servicemanager.demo.readings import ZONE
+    from servicemanager.service import Service
+
+    sys.stdout.write(
+        f"\nNow the service runs on it, and the fleet goes on: http://127.0.0.1:{port}/ . Within ten minutes a shop "
+        "loses its power, and gets it back. In another terminal: servicemanager status, in the same folder. "
+        "Ctrl-C ends it.\n\n"
+    )
+    sys.stdout.flush()
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TERM") if name in os.environ}
+    environ = kept | _LIVE | {"TZ": str(ZONE), "PORT": str(port)}
+    database = Service.configure({"TZ": str(ZONE)}, folder).database()
+    # In a group of its own: Ctrl-C reaches this process, which ends the service in its own way.
+    command = [sys.executable, "-m", "servicemanager", "run"]
+    service = subprocess.Popen(command, cwd=folder, env=environ, process_group=0)  # noqa: S603 -- ourselves
+    try:
+        with stopped_by_signals() as stop:
+            threading.Thread(target=_tell_end, args=(service, stop), daemon=True).start()
+            Gateway(database, make_fleet(), ZONE).run(stop)
+    finally:
+        service.terminate()
+        status = service.wait()
+        database.close()
+    if status:
+        raise typer.Exit(status)
+
+
+def _tell_end(process: subprocess.Popen[bytes], stop: threading.Event) -> None:
+    process.wait()
+    stop.set()
 
 
 def tell(shown: Demonstration) -> None:
@@ -69,10 +124,16 @@ def tell(shown: Demonstration) -> None:
     for episode in shown.episodes[1:]:
         sys.stdout.write(f"  - {one_line(episode.sentence)}\n")
     _tell_outage(shown.outage)
+    sys.stdout.write("\nEvery job of the service, once, as its schedule would run it:\n")
+    print_table(("job", "what it did"), [(done.job, _counted(done)) for done in shown.jobs])
     sys.stdout.write(
         f"\nLook around: cd {shown.folder}, then `servicemanager verify`, `servicemanager export --dry-run`, "
         "`servicemanager config`.\n"
     )
+
+
+def _counted(done: Done) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {number:,}" for name, number in done.counts.items() if number) or "-"
 
 
 def _tell_outage(outage: Outage) -> None:

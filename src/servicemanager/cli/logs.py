@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from collections.abc import Callable, MutableMapping
@@ -21,7 +22,7 @@ def configure(layout: LogFormat, role: Callable[[], str] | None = None) -> None:
         return event
 
     as_json = layout is LogFormat.JSON or (layout is LogFormat.AUTO and not sys.stderr.isatty())
-    renderer = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    renderer = structlog.processors.JSONRenderer(_dump) if as_json else structlog.dev.ConsoleRenderer()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -36,3 +37,9 @@ def configure(layout: LogFormat, role: Callable[[], str] | None = None) -> None:
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
+
+
+def _dump(event: MutableMapping[str, Any], **options: Any) -> str:
+    """As a person reads it: when, how bad, who, what, and then the details."""
+    first = {name: event[name] for name in ("timestamp", "level", "role", "event") if name in event}
+    return json.dumps({**first, **event}, **options)

@@ -22,6 +22,7 @@ from servicemanager.archive.objects import ObjectStore
 from servicemanager.archive.proof import Stores
 from servicemanager.archive.verify import Summary, Verifier, known_objects
 from servicemanager.demo.fleet import Fleet, make_fleet
+from servicemanager.demo.jobs import Done, run_every_job
 from servicemanager.demo.load import load_facts
 from servicemanager.demo.noise import Noisy, noisiest, publish_statistics
 from servicemanager.demo.outage import Outage, show_outage
@@ -56,6 +57,7 @@ class Demonstration:
     noisiest: tuple[Noisy, ...]
     episodes: tuple[Episode, ...]
     outage: Outage
+    jobs: tuple[Done, ...]
     folder: Path
 
     @property
@@ -80,9 +82,10 @@ def show(folder: Path, now: datetime, progress: Progress) -> Demonstration:
         publish_statistics(service, database, progress)
         noisy = noisiest(service, database, store)
         outage = show_outage(service, database, fleet.shops[0].name)
+        jobs = run_every_job(service, database, progress)
     finally:
         database.close()
-    return Demonstration(made, result, summary, archived, left, noisy, story(fleet, now), outage, folder)
+    return Demonstration(made, result, summary, archived, left, noisy, story(fleet, now), outage, jobs, folder)
 
 
 def _clear(folder: Path) -> None:
