@@ -64,7 +64,7 @@ def test_the_service_runs_on_it_afterwards_until_ctrl_c(tmp_path):
     finally:
         process.kill()
         process.wait()
-    assert "Changing to SLAVE" in (tmp_path / "said").read_text()
+    assert "stopping" in (tmp_path / "said").read_text()
 
 
 def role(port):
