@@ -2,6 +2,8 @@
 SHELL := /bin/sh
 PY := .venv/bin/python
 STAMP := .venv/.ready
+# As many processes as there are cores; each has a MariaDB and a moto of its own, hence no more than four.
+WORKERS := --numprocesses auto --maxprocesses 4 --dist worksteal
 
 .PHONY: setup demo test faults lint format bench lock clean
 
@@ -15,7 +17,7 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	./scripts/ensure-mariadb
-	.venv/bin/pytest $(ARGS)
+	.venv/bin/pytest $(WORKERS) $(ARGS)
 
 lint: $(STAMP)
 	.venv/bin/ruff format --check
@@ -44,4 +46,4 @@ clean:
 # The enumeration of faults at every single step, where `make test` takes every few: about an hour.
 faults: $(STAMP)
 	./scripts/ensure-mariadb
-	FAULTS=all .venv/bin/pytest tests/faults $(ARGS)
+	FAULTS=all .venv/bin/pytest $(WORKERS) tests/faults $(ARGS)
