@@ -34,11 +34,14 @@ bench: $(STAMP)
 	$(PY) -m benchmarks
 	$(PY) -m benchmarks.health
 
-# Pin anew, to the newest versions that pyproject.toml allows. Needs uv.
+# Pin anew, to the newest versions that pyproject.toml allows: all for the developers, and of the same versions what an
+# installation needs. Needs uv.
+PIN := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+  --no-annotate --custom-compile-command "make lock" --quiet
 lock:
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-emit-find-links --no-annotate --group pyproject.toml:dev pyproject.toml \
-	  --custom-compile-command "make lock" --quiet --output-file requirements.lock
+	$(PIN) --group pyproject.toml:dev pyproject.toml --output-file requirements.lock
+	$(PIN) --group pyproject.toml:build pyproject.toml --constraint requirements.lock \
+	  --output-file packaging/requirements.lock
 
 clean:
 	rm -rf .venv servicemanager-data servicemanager-demo
