@@ -5,7 +5,7 @@ STAMP := .venv/.ready
 # As many processes as there are cores; each has a MariaDB and a moto of its own, hence no more than four.
 WORKERS := --numprocesses auto --maxprocesses 4 --dist worksteal
 
-.PHONY: setup demo test faults lint format bench lock clean
+.PHONY: setup demo test faults lint format bench lock install uninstall check-install clean
 
 setup: $(STAMP)
 
@@ -17,6 +17,7 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	./scripts/ensure-mariadb
+	./scripts/ensure-checkers
 	.venv/bin/pytest $(WORKERS) $(ARGS)
 
 lint: $(STAMP)
@@ -42,6 +43,17 @@ lock:
 	$(PIN) --group pyproject.toml:dev pyproject.toml --output-file requirements.lock
 	$(PIN) --group pyproject.toml:build pyproject.toml --constraint requirements.lock \
 	  --output-file packaging/requirements.lock
+
+# The service, for this machine: docs/how-to/install.md. PREFIX, DESTDIR and others are in scripts/install-paths.
+install:
+	./scripts/install
+
+uninstall:
+	./scripts/uninstall
+
+# Install for real into a folder, use it, upgrade it, remove it: a minute or two, and no trace left.
+check-install:
+	./scripts/check-install
 
 clean:
 	rm -rf .venv servicemanager-data servicemanager-demo
