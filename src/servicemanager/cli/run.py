@@ -50,7 +50,9 @@ def _command(
         daemon.run(hangup)
     if daemon.starts_anew:
         sys.stderr.flush()
-        os.execv(sys.executable, [sys.executable, "-m", "servicemanager", "run"])  # noqa: S606 -- ourselves
+        # As it was started, but for a permission that counted once.
+        arguments = [argument for argument in sys.orig_argv[1:] if argument != "--take-over"]
+        os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606 -- ourselves
 
 
 def _banner(configuration: Configuration) -> None:

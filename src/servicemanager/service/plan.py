@@ -28,8 +28,13 @@ def planned_jobs(configuration: Configuration) -> dict[str, Planned]:
 def command_of(job: str, configuration: Configuration, role: Role, due: Due | None = None) -> Command:
     """A run of `job` as a child of the daemon, which tells the child its role for the log."""
     scheduled = ("--scheduled-for", due.scheduled_for.isoformat()) if due else ()
-    arguments = (sys.executable, "-m", "servicemanager", "run-job", job, "--child-of", role.value, *scheduled)
-    return Command(arguments, configuration.environ, configuration.descriptors)
+    isolated = ("-I",) if sys.flags.isolated else ()
+    program = (sys.executable, *isolated, "-m", "servicemanager")
+    return Command(
+        (*program, "run-job", job, "--child-of", role.value, *scheduled),
+        configuration.environ,
+        configuration.descriptors,
+    )
 
 
 def limit_of(job: str) -> timedelta:
