@@ -61,6 +61,16 @@ def test_a_connection_cut_while_rows_are_read_ends_the_run_in_a_sentence(site, p
     site.finish(ROWS)
 
 
+def test_a_connection_cut_between_two_statements_ends_the_run_in_a_sentence(site, proxy):
+    # The pool then fails to set it back, and says so in its own way unless it is kept from it.
+    proxy.trap(b"SET AUTOCOMMIT = 1", cut, after=b"sm_meta")
+    ran = site.export(MYSQL_PORT=proxy.port)
+    assert proxy.sprung == 1
+    assert ran.status == 4
+    assert "broke the connection" in ran.sentence
+    site.finish(ROWS)
+
+
 @pytest.mark.parametrize(
     ("word", "deed"),
     [(LOCKING, cut), (DELETING, cut), (DELETING, lose_answer), (MARKING, cut), (COMMIT, cut), (COMMIT, lose_answer)],

@@ -21,6 +21,8 @@ def configure(layout: LogFormat, role: Callable[[], str] | None = None) -> None:
             event["role"] = role()
         return event
 
+    # The pool tells with a stack trace that it could not set a broken connection back; our own sentence says the same.
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
     as_json = layout is LogFormat.JSON or (layout is LogFormat.AUTO and not sys.stderr.isatty())
     renderer = structlog.processors.JSONRenderer(_dump) if as_json else structlog.dev.ConsoleRenderer()
     structlog.configure(
