@@ -9,6 +9,7 @@ import http.client
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 
 from servicemanager.cluster.role import Role
 
@@ -16,6 +17,11 @@ from servicemanager.cluster.role import Role
 SERVER = "servicemanager"
 _SECONDS = 2.0
 _LONGEST = 64
+
+
+def patience(lease: timedelta) -> float:
+    """Seconds that a mirror gets: it is asked before a lease that has expired is taken, and must not hold that up."""
+    return min(_SECONDS, lease.total_seconds() / 6)
 
 
 @dataclass(frozen=True)

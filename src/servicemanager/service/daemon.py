@@ -14,7 +14,7 @@ from datetime import timedelta
 import structlog
 
 from servicemanager.cluster.keeper import Keeper
-from servicemanager.cluster.mirror import Mirror
+from servicemanager.cluster.mirror import Mirror, patience
 from servicemanager.cluster.role import Role
 from servicemanager.config import Settings
 from servicemanager.errors import ConfigurationError, ServiceManagerError
@@ -49,7 +49,7 @@ class Daemon:
         self, configuration: Configuration, read: Callable[[], Configuration], stop: threading.Event, *, take_over: bool
     ) -> None:
         settings = configuration.service.settings
-        mirror = Mirror(*settings.mirror_address) if settings.mirror_address else None
+        mirror = Mirror(*settings.mirror_address, patience(settings.cluster.lease)) if settings.mirror_address else None
         self.configuration = configuration
         self.keeper = Keeper(
             self._connect,
