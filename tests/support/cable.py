@@ -140,13 +140,15 @@ class _Wire:
                 end.shutdown(socket.SHUT_RD)
 
     def _carry(self, source: socket.socket, target: socket.socket) -> None:
-        with suppress(OSError):
+        try:
             while piece := source.recv(_CHUNK):
                 self._wait()
                 self._send(target, memoryview(piece))
             self._wait()
             if not self._dead.is_set():
                 target.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.cut()  # one side was reset, and the other must not wait for it for ever
         self._leave()
 
     def _wait(self) -> None:
@@ -170,6 +172,36 @@ class _Wire:
         for end in self._ends:
             end.close()
         self._over(self)
+
+
+class Trunk(tuple[Cable, ...]):
+    """Cables to all servers of one kind, to which the same happens."""
+
+    __slots__ = ()
+
+    def cut(self) -> None:
+        for cable in self:
+            cable.cut()
+
+    def pull_out(self) -> None:
+        for cable in self:
+            cable.pull_out()
+
+    def freeze(self) -> None:
+        for cable in self:
+            cable.freeze()
+
+    def slow(self, seconds: float) -> None:
+        for cable in self:
+            cable.slow(seconds)
+
+    def mend(self) -> None:
+        for cable in self:
+            cable.mend()
+
+    def close(self) -> None:
+        for cable in self:
+            cable.close()
 
 
 def _bound() -> socket.socket:

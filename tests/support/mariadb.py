@@ -25,7 +25,7 @@ _names = count()
 _NO_SYNC = ["--innodb-flush-log-at-trx-commit=2", "--innodb-flush-method=nosync", "--debug-no-sync"]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Server:
     host: str
     port: int
@@ -33,6 +33,12 @@ class Server:
     password: str
     process: subprocess.Popen | None = None
     folder: Path | None = None
+    #: Those it was started with.
+    options: tuple[str, ...] = ()
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        return [(self.host, self.port)]
 
     def connect(self, database: str | None = None, **options):
         return pymysql.connect(
@@ -68,23 +74,27 @@ def daemon() -> str:
     raise AssertionError
 
 
-def start(folder: Path, *options: str, port: int | None = None) -> Server:
+def as_root() -> list[str]:
+    """What lets root run a server as itself."""
+    return ["--user=root"] if os.geteuid() == 0 else []
+
+
+def start(folder: Path, *options: str, port: int | None = None, host: str = "127.0.0.1") -> Server:
     """Start a server on the data in `folder`, made there if it is empty."""
-    as_root = ["--user=root"] if os.geteuid() == 0 else []
     data, port = folder / "data", port or free_port()
     if not data.exists():
-        install = ["mariadb-install-db", "--no-defaults", *as_root, f"--datadir={data}", f"--tmpdir={folder}"]
+        install = ["mariadb-install-db", "--no-defaults", *as_root(), f"--datadir={data}", f"--tmpdir={folder}"]
         install += ["--auth-root-authentication-method=normal", "--skip-test-db", *_NO_SYNC]
         subprocess.run(install, check=True, stdout=subprocess.DEVNULL)
     log = folder / "error.log"
-    command = [daemon(), "--no-defaults", *as_root, f"--datadir={data}", "--bind-address=127.0.0.1"]
+    command = [daemon(), "--no-defaults", *as_root(), f"--datadir={data}", f"--bind-address={host}"]
     # A server that starts clears its tmpdir, so no two may share one.
     command += [f"--tmpdir={folder}"]
     command += [f"--port={port}", f"--socket={folder / 's'}", f"--pid-file={folder / 'pid'}", f"--log-error={log}"]
     command += ["--skip-name-resolve", "--local-infile=1", "--character-set-server=utf8mb4"]
     command += ["--innodb-buffer-pool-size=256M", *_NO_SYNC, *options]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    server = Server("127.0.0.1", port, "root", "", process, folder)
+    server = Server(host, port, "root", "", process, folder, options)
     _await(server, log)
     return server
 
@@ -111,6 +121,16 @@ def stop(server: Server) -> None:
     except subprocess.TimeoutExpired:
         server.process.kill()
         server.process.wait(10)
+
+
+def restart(server: Server, *, crash: bool = False) -> None:
+    """On the same data and port; a crash loses what was not committed."""
+    if crash:
+        server.process.kill()
+        server.process.wait()
+    else:
+        stop(server)
+    server.process = start(server.folder, *server.options, port=server.port, host=server.host).process
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -18,18 +19,25 @@ MOMENT = 0.2
 
 
 @pytest.fixture
-def echo() -> Iterator[tuple[str, int]]:
+def echo_links() -> list[socket.socket]:
+    """The connections that came to the server."""
+    return []
+
+
+@pytest.fixture
+def echo(echo_links) -> Iterator[tuple[str, int]]:
     """A server that sends back what it gets."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=_serve, args=(listener,), daemon=True).start()
+        threading.Thread(target=_serve, args=(listener, echo_links), daemon=True).start()
         yield listener.getsockname()
         listener.shutdown(socket.SHUT_RDWR)
 
 
-def _serve(listener: socket.socket) -> None:
+def _serve(listener: socket.socket, links: list[socket.socket]) -> None:
     with suppress(OSError):
         while True:
-            threading.Thread(target=_echo, args=(listener.accept()[0],), daemon=True).start()
+            links.append(listener.accept()[0])
+            threading.Thread(target=_echo, args=(links[-1],), daemon=True).start()
 
 
 def _echo(link: socket.socket) -> None:
@@ -79,6 +87,16 @@ def test_the_end_of_one_side_reaches_the_other(cable):
     while cable.connections:
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_a_reset_of_one_side_reaches_the_other(cable, echo_links):
+    with connect(cable) as link:
+        assert ask(link) == b"hello"
+        (theirs,) = echo_links
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        theirs.shutdown(socket.SHUT_RD)  # ends the echo, which closes it
+        with pytest.raises(ConnectionResetError):
+            link.recv(1)
 
 
 def test_a_cut_resets_what_is_connected_and_lets_new_ones_in(cable):
