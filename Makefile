@@ -5,7 +5,7 @@ STAMP := .venv/.ready
 # As many processes as there are cores; each has a MariaDB and a moto of its own, hence no more than four.
 WORKERS := --numprocesses auto --maxprocesses 4 --dist worksteal
 
-.PHONY: setup demo test faults lint format bench lock install uninstall check-install clean
+.PHONY: setup demo test faults chaos lint format bench lock install uninstall check-install clean
 
 setup: $(STAMP)
 
@@ -18,6 +18,7 @@ demo: $(STAMP)
 test: $(STAMP)
 	./scripts/ensure-mariadb
 	./scripts/ensure-checkers
+	./scripts/ensure-faketime
 	.venv/bin/pytest $(WORKERS) $(ARGS)
 
 lint: $(STAMP)
@@ -62,3 +63,9 @@ clean:
 faults: $(STAMP)
 	./scripts/ensure-mariadb
 	FAULTS=all .venv/bin/pytest $(WORKERS) tests/faults $(ARGS)
+
+# Faults at random on a cluster at work: `make chaos FAULTS=300 SEED=1 LEASE=3 INSTANCES=2`; GALERA=3 for three nodes of MariaDB.
+chaos: $(STAMP)
+	./scripts/ensure-mariadb
+	./scripts/ensure-faketime
+	$(PY) -m benchmarks.chaos

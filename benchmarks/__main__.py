@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from benchmarks import export, statistics
-from benchmarks.harness import RESULTS, report
+from benchmarks.harness import report, save
 
 from support.mariadb import private_server
 
@@ -30,7 +30,7 @@ def main() -> None:
         parts = (export, statistics)
         runs = [each for part in parts for rows in sizes for each in part.measure(server, rows, Path(folder))]
         text = report(runs, server)
-    RESULTS.write_text(text)
+    save("# Results", text)
     sys.stdout.write(text)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 import sys
 import threading
@@ -113,10 +114,25 @@ def p99_ms(waits: list[float]) -> float:
     return float(np.quantile(waits, 0.99) * 1000)
 
 
-def report(runs: list[Run], server: Server) -> str:
+def save(heading: str, text: str) -> None:
+    """Replace the part of RESULTS.md under `heading`, a line that begins with one #, and leave the others alone."""
+    before = RESULTS.read_text() if RESULTS.exists() else ""
+    parts = [part for part in re.split(r"^(?=# )", before, flags=re.MULTILINE) if part.strip()]
+    kept = [part for part in parts if part.splitlines()[0] != heading]
+    place = next((n for n, part in enumerate(parts) if part.splitlines()[0] == heading), len(parts))
+    kept.insert(place, f"{heading}\n\n{text}")
+    RESULTS.write_text("\n".join(part.strip() + "\n" for part in kept))
+
+
+def measured_on(server: Server) -> str:
+    """The date and the machine, as a sentence."""
     version = server.execute("SELECT VERSION()")[0][0]
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {version}"
-    text = f"# Results\n\nMeasured {datetime.now(UTC):%Y-%m-%d} on {machine}; client and server share the cores.\n"
+    return f"Measured {datetime.now(UTC):%Y-%m-%d} on {machine}; client and server share the cores.\n"
+
+
+def report(runs: list[Run], server: Server) -> str:
+    text = measured_on(server)
     for each in runs:
         text += f"\n## {each.title}\n\n"
         text += "| what | seconds | ratio | goal | beside | peak MiB | insert p99, ms |\n"
