@@ -64,7 +64,7 @@ faults: $(STAMP)
 	./scripts/ensure-mariadb
 	FAULTS=all .venv/bin/pytest $(WORKERS) tests/faults $(ARGS)
 
-# Faults at random on a cluster at work: `make chaos FAULTS=300 SEED=1 LEASE=3 INSTANCES=2`; GALERA=3 for three nodes of MariaDB.
+# Faults at random on a cluster at work: `make chaos FAULTS=300 SEED=1 LEASE=3 INSTANCES=2`; GALERA=3 for three nodes.
 chaos: $(STAMP)
 	./scripts/ensure-mariadb
 	./scripts/ensure-faketime
