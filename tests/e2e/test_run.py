@@ -231,3 +231,37 @@ def test_systemd_is_told(tmp_path):
             while heard == b"WATCHDOG=1":
                 heard = ear.recv(64)
             assert heard == b"STOPPING=1"
+
+
+def test_systemd_is_not_told_that_we_stop_when_a_new_configuration_makes_us_start_anew(tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear:
+        ear.bind(str(tmp_path / "notify"))
+        ear.settimeout(20)
+        config = tmp_path / "config.yml"
+        config.write_text(f"default:\n  mysql: {{host: 127.0.0.1, port: {free_port()}, user: sm}}\n")
+        with running(tmp_path, NOTIFY_SOCKET=str(tmp_path / "notify"), CONFIG_FILE=str(config)) as daemon:
+            assert ear.recv(64) == b"READY=1"
+            config.write_text(f"{config.read_text()}  cluster: {{lease: 14s}}\n")
+            daemon.process.send_signal(signal.SIGHUP)
+            assert [ear.recv(64), ear.recv(64)] == [b"RELOADING=1", b"READY=1"]
+            assert daemon.process.poll() is None
+
+
+def test_a_listener_that_does_not_listen_does_not_stop_us(tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as deaf:
+        deaf.bind(str(tmp_path / "notify"))
+        with running(tmp_path, NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="20000") as daemon:
+            until(lambda: daemon.role() == "MASTER")
+            until(lambda: full(tmp_path / "notify"))
+            assert daemon.stop() == 0
+
+
+def full(address):
+    """Whether nothing more goes into the queue of a socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as to:
+        to.setblocking(False)
+        try:
+            to.sendto(b"", str(address))
+        except BlockingIOError:
+            return True
+    return False

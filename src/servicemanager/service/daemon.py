@@ -127,7 +127,8 @@ class Daemon:
 
     def _end(self, keeping: threading.Thread) -> None:
         """Children stop while the keeper hands the lease over; the role page answers until both are done."""
-        self._notifier.say("STOPPING=1")
+        # After "stopping", systemd would kill the process that goes on in our place.
+        self._notifier.say("RELOADING=1" if self.starts_anew else "STOPPING=1")
         self.keeper.look.set()
         _log.info("stopping", running=self._scheduler.running)
         self._scheduler.stop_children()

@@ -7,6 +7,9 @@ import socket
 import time
 from contextlib import suppress
 
+#: Seconds that a message may wait for a listener whose queue is full.
+_PATIENCE = 0.5
+
 
 class Notifier:
     """Says nothing where nobody listens."""
@@ -25,6 +28,8 @@ class Notifier:
         # A name that begins with @ is one of Linux's abstract ones.
         address = f"\0{self._address[1:]}" if self._address.startswith("@") else self._address
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as to:
+            # A listener that is busy makes a message late or lost, but must not stop the service.
+            to.settimeout(_PATIENCE)
             to.sendto(text.encode(), address)
 
     def alive(self) -> None:
