@@ -5,7 +5,7 @@ STAMP := .venv/.ready
 # As many processes as there are cores; each has a MariaDB and a moto of its own, hence no more than four.
 WORKERS := --numprocesses auto --maxprocesses 4 --dist worksteal
 
-.PHONY: setup demo test faults chaos lint format bench lock install uninstall check-install clean
+.PHONY: setup demo test faults chaos lint format bench lock install uninstall check-install check-systemd clean
 
 setup: $(STAMP)
 
@@ -55,6 +55,12 @@ uninstall:
 # Install for real into a folder, use it, upgrade it, remove it: a minute or two, and no trace left.
 check-install:
 	./scripts/check-install
+
+# The same service under a real systemd, in a container of systemd-nspawn. Needs root.
+check-systemd: $(STAMP)
+	./scripts/ensure-mariadb
+	command -v systemd-nspawn >/dev/null || ./scripts/install-package systemd-container
+	$(PY) scripts/check_systemd.py
 
 clean:
 	rm -rf .venv servicemanager-data servicemanager-demo

@@ -18,7 +18,7 @@ from support.docs import ROOT
 from support.installation import PACKAGING, Installation, assignments, installation
 
 VARIABLES = {name for setting in SETTINGS for name in (*setting.variables, *setting.file_variables)}
-SCRIPTS = sorted(path for path in (ROOT / "scripts").iterdir())
+SCRIPTS = sorted(path for path in (ROOT / "scripts").iterdir() if not path.suffix and path.is_file())
 
 
 @pytest.fixture
