@@ -122,7 +122,7 @@ def test_a_server_that_falls_silent_is_given_up_after_the_lease(site, proxy, wor
     """Nothing comes back to any connection, and nothing says so."""
     proxy.trap(word, pull_the_cable, after=DELETING if word == COMMIT else b"")
     running = site.start(MYSQL_PORT=proxy.port, CLUSTER_LEASE="3s")
-    ran = running.wait(patience=12)
+    ran = running.wait(patience=25)
     assert ran.status in {1, 4}
     assert len(ran.sentences) == 1
     assert site.everything() >= Counter(ROWS)
@@ -132,6 +132,6 @@ def test_a_server_that_falls_silent_is_given_up_after_the_lease(site, proxy, wor
 def test_a_server_that_falls_silent_at_the_greeting_is_passed_over(site, proxy):
     proxy.silent = True
     hosts = f"127.0.0.1:{proxy.port},127.0.0.1:{site.iotdb.server.port}"
-    ran = site.start(MYSQL_HOST=hosts).wait(patience=15)
+    ran = site.start(MYSQL_HOST=hosts).wait(patience=19)
     assert (ran.status, ran.sentences) == (0, [])
     site.check_complete(ROWS)

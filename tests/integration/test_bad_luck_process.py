@@ -82,7 +82,7 @@ def signalled(site: Site, proxy: TcpProxy, word: bytes, number: int, *, passed: 
 
     proxy.trap(word, meanwhile(send), times=sys.maxsize)
     runs.append(site.start(MYSQL_PORT=proxy.port, **environ))
-    return runs[0].wait(patience=12)
+    return runs[0].wait(patience=25)
 
 
 STOPPED = "servicemanager: The run was asked to stop: what was begun is finished, and the next run goes on from here."
@@ -110,7 +110,7 @@ def test_a_signal_ends_a_run_that_waits_for_a_silent_server(site, proxy):
     running = site.start(MYSQL_PORT=proxy.port)
     until(lambda: proxy.sprung)
     running.process.send_signal(signal.SIGTERM)
-    assert running.wait(patience=12).status == 4
+    assert running.wait(patience=25).status == 4
     site.check_untouched(ROWS)
     site.expire_lease()
     site.finish(ROWS)

@@ -80,19 +80,20 @@ class Running:
         return peak / 1024
 
     def wait(self, patience: float = PATIENCE) -> Ran:
-        """Fails the test when the command does not end in time, or showed what it must not."""
+        """Fails the test when the command does not end within `patience` seconds, or showed what it must not."""
+        asked = time.monotonic()
         alarm = threading.Timer(patience, self.process.kill)
         alarm.start()
         self.process.wait()
         alarm.cancel()
         alarm.join()
-        seconds = time.monotonic() - self.began
+        ended = time.monotonic()
         shown = _text(self.stdout), _text(self.stderr)
         self.stdout.close()
         self.stderr.close()
-        assert seconds < patience, f"the command had to be killed after {patience} s; it said:\n{shown[1]}"
+        assert ended - asked < patience, f"the command had to be killed after {patience} s; it said:\n{shown[1]}"
         _check("\n".join(shown), self.secrets)
-        return Ran(self.process.returncode, *shown, seconds)
+        return Ran(self.process.returncode, *shown, ended - self.began)
 
 
 def start(*arguments: str, environ: Mapping[str, str], folder: Path, wrapper: Sequence[str] = ()) -> Running:
