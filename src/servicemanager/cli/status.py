@@ -133,7 +133,8 @@ def _print(status: Status, zone: ZoneInfo) -> None:
         master = "nobody"
     rows = [("master", master), ("instance on this machine", status.here.words)]
     if status.mirror:
-        rows.append(("mirror", status.mirror.words))
+        node = ", and runs the Node version: no job runs here meanwhile" if status.node_leads else ""
+        rows.append(("mirror", status.mirror.words + node))
     waiting = status.standing.undelivered
     oldest = f"{waiting.count}, since {_when(waiting.oldest_at, zone)}" if waiting.oldest_at else "none"
     rows.append(("messages not delivered", oldest))

@@ -10,7 +10,7 @@ from servicemanager.alerts.standing import Standing, fetch_standing
 from servicemanager.alerts.trouble import Finding
 from servicemanager.cluster.keeper import read_leader
 from servicemanager.cluster.mirror import Answer, Mirror
-from servicemanager.cluster.role import Leader, free_at
+from servicemanager.cluster.role import Leader, Role, free_at
 from servicemanager.config import Settings
 from servicemanager.iotdb.engine import Database
 from servicemanager.jobs.history import History, Run, typical_seconds
@@ -56,9 +56,14 @@ class Status:
     def has_master(self) -> bool:
         return not free_at(self.leader, self.now)
 
+    @property
+    def node_leads(self) -> bool:
+        """Whether the mirror runs the Node version and says MASTER, which this version respects."""
+        return bool(self.mirror and self.mirror.role is Role.MASTER and not self.mirror.is_ours)
+
     def problems(self) -> Iterator[str]:
         """Each a sentence."""
-        if not self.has_master:
+        if not self.has_master and not self.node_leads:
             yield "No instance is MASTER, so no job runs: start one with `servicemanager run`."
         for finding in self.findings:
             yield finding.sentences
