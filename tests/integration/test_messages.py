@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -9,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from servicemanager.errors import DatabaseRefused, LeaseLost
+from servicemanager.errors import DatabaseRefused, LeaseLost, Stopped
 from servicemanager.iotdb.messages import Kind
 from servicemanager.iotdb.upgrade import upgrade
 from servicemanager.jobs.job import Silence
@@ -102,6 +103,37 @@ def test_a_run_that_was_deposed_deletes_nothing_more(iotdb):
     with pytest.raises(LeaseLost):
         Runner(iotdb.database, timedelta(seconds=15), Deposing(), threading.Event()).run(make_cleanup(iotdb))
     assert left(iotdb).total() == 21 - 3
+
+
+def test_messages_that_somebody_else_deletes_meanwhile_are_not_counted_as_deleted(iotdb):
+    fill(iotdb)
+
+    class Deleting(Silence):
+        def advance(self, phase, rows):
+            iotdb.execute("DELETE FROM Messages WHERE message = 'stranger TRANSIENT 9 100'")
+
+    result = Runner(iotdb.database, timedelta(seconds=15), Deleting(), threading.Event()).run(make_cleanup(iotdb))
+    assert result.counts["read"] == 9
+    assert [notice.split(":")[0] for notice in result.notices] == [
+        "Of 10 messages that were counted by group 9 were deleted"
+    ]
+    assert left(iotdb).total() == 21 - 10
+
+
+def test_a_run_that_is_asked_to_stop_ends_where_its_counts_by_group_are_true(iotdb):
+    fill(iotdb)
+    put(iotdb, "b", "TRANSIENT", read=30, number=40)
+    stop = threading.Event()
+
+    class Stopping(Silence):
+        def advance(self, phase, rows):
+            stop.set()
+
+    with pytest.raises(Stopped):
+        Runner(iotdb.database, timedelta(seconds=15), Stopping(), stop).run(make_cleanup(iotdb))
+    (record,) = iotdb.execute("SELECT counts FROM sm_job_run")[0]
+    counts = json.loads(record)
+    assert counts.pop("read") == sum(counts.values()) == 61 - left(iotdb).total() == 30
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Chunk:
+class Block:
     """Messages that are due and numbered beyond `after`, up to `last`."""
 
     after: int
@@ -70,15 +70,27 @@ class Messages:
         """Messages that are due, by the group of their device; an unknown device and one that waits have none."""
         return _by_group(connection, f"SELECT ID, device FROM {NAME} WHERE {self._where(rule)}")[0]
 
-    def next_chunk(self, connection: sa.Connection, rule: Rule, after: int, size: int) -> Chunk | None:
-        """The next messages, at most `size`, that are due and numbered beyond `after`; None where there are none."""
-        due = f"SELECT ID, device FROM {NAME} WHERE ID > {after} AND {self._where(rule)} ORDER BY ID LIMIT {size}"
-        by_group, last = _by_group(connection, due)
-        return None if last is None else Chunk(after, last, by_group)
+    def count(self, connection: sa.Connection, rule: Rule) -> int:
+        """Messages that are due: cheaper than by group."""
+        return int(connection.exec_driver_sql(f"SELECT COUNT(*) FROM {NAME} WHERE {self._where(rule)}").scalar_one())
 
-    def delete(self, tx: sa.Connection, rule: Rule, chunk: Chunk) -> int:
-        span = f"ID > {chunk.after} AND ID <= {chunk.last}"
-        return tx.exec_driver_sql(f"DELETE FROM {NAME} WHERE {span} AND {self._where(rule)}").rowcount
+    def next_block(self, connection: sa.Connection, rule: Rule, after: int, size: int) -> Block | None:
+        """The next messages, at most `size`, that are due and numbered beyond `after`; None where there are none."""
+        by_group, last = _by_group(connection, f"SELECT ID, device {self._next(rule, after)} LIMIT {size}")
+        return None if last is None else Block(after, last, by_group)
+
+    def end_of_chunk(self, connection: sa.Connection, rule: Rule, after: int, size: int) -> int | None:
+        """The number of the last of the next `size` messages."""
+        query = f"SELECT MAX(ID) FROM (SELECT ID {self._next(rule, after)} LIMIT {size}) AS chunk"
+        found = connection.exec_driver_sql(query).scalar_one()
+        return None if found is None else int(found)
+
+    def delete(self, tx: sa.Connection, rule: Rule, after: int, last: int) -> int:
+        where = f"ID > {after} AND ID <= {last} AND {self._where(rule)}"
+        return tx.exec_driver_sql(f"DELETE FROM {NAME} WHERE {where}").rowcount
+
+    def _next(self, rule: Rule, after: int) -> str:
+        return f"FROM {NAME} WHERE ID > {after} AND {self._where(rule)} ORDER BY ID"
 
     def _where(self, rule: Rule) -> str:
         column = "creationDate" if rule.kind is Kind.UNREAD else "readDate"
@@ -93,9 +105,11 @@ class Messages:
 
 def _by_group(connection: sa.Connection, due: str) -> tuple[Counter[str], int | None]:
     """How many of the messages that `due` selects there are, by group, and the greatest number among them."""
+    # By device first: most have several messages, and each is looked up but once.
+    devices = f"SELECT device, COUNT(*) AS number, MAX(ID) AS last FROM ({due}) AS due GROUP BY device"
     query = (
-        f"SELECT COALESCE(r.device_group,'') AS name, COUNT(*), MAX(due.ID) FROM ({due}) AS due "
-        "LEFT JOIN Registration r ON r.device = due.device GROUP BY name"
+        f"SELECT COALESCE(r.device_group,'') AS name, SUM(number), MAX(last) FROM ({devices}) AS devices "
+        "LEFT JOIN Registration r ON r.device = devices.device GROUP BY name"
     )
     rows = connection.exec_driver_sql(query).all()
     return Counter({str(name): int(number) for name, number, _ in rows}), max((last for *_, last in rows), default=None)

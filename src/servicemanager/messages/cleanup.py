@@ -1,25 +1,28 @@
 """The job `messages`: deletes old messages, a small chunk by primary key in each short transaction.
 
-What a run would do is a plan, which says for each kind of message how many are due, by group; the run prints
-it before it deletes anything.
+What a run would do is a plan, which says for each kind of message how many are due, by group. What expires unread is
+told before anything is deleted.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import sqlalchemy as sa
 import stamina
 
 from servicemanager.errors import DatabaseBusy
 from servicemanager.iotdb.engine import Database
-from servicemanager.iotdb.messages import Chunk, Kind, Messages, Rule
+from servicemanager.iotdb.messages import Block, Kind, Messages, Rule
 from servicemanager.jobs.job import JobContext, JobResult
 
 #: Messages of one transaction.
-CHUNK = 1_000
+CHUNK = 5_000
+#: Chunks of a block, which is counted by group at once.
+CHUNKS = 10
 NO_GROUP = "(no group)"
 
 
@@ -67,44 +70,63 @@ class MessagesJob:
     def plan(self) -> list[Due]:
         """What a run would delete now. Changes nothing."""
         with self.database.reading() as connection:
-            rules = plan_rules(self.database.now(connection), self.retention)
-            return [Due(rule, self.messages.count_by_group(connection, rule)) for rule in rules]
+            return [Due(rule, self.messages.count_by_group(connection, rule)) for rule in self._rules(connection)]
 
     def run(self, context: JobContext) -> JobResult:
-        plan = self.plan()
-        notices = tuple(_expiring(plan))
+        with self.database.reading() as connection:
+            rules = self._rules(connection)
+            context.progress.expect("deleted", sum(self.messages.count(connection, rule) for rule in rules))
+            unread = [rule for rule in rules if rule.kind is Kind.UNREAD]
+            notices = list(_expiring(self.messages.count_by_group(connection, rule) for rule in unread))
         for notice in notices:
             context.progress.say("messages expire unread", notice=notice)
-        context.progress.expect("deleted", sum(due.by_group.total() for due in plan))
-        for due in plan:
-            if due.by_group:
-                self._clear(context, due.rule)
-        return JobResult(dict(context.counts), notices=notices)
+        notices += [notice for rule in rules for notice in self._clear(context, rule)]
+        return JobResult(dict(context.counts), notices=tuple(notices))
 
-    def _clear(self, context: JobContext, rule: Rule) -> None:
+    def _rules(self, connection: sa.Connection) -> list[Rule]:
+        return plan_rules(self.database.now(connection), self.retention)
+
+    def _clear(self, context: JobContext, rule: Rule) -> Iterator[str]:
+        """Block by block: counted by group as a whole, deleted in chunks."""
         after = -1
-        while chunk := self._delete_next(context, rule, after):
-            context.counts.update({rule.kind.value: chunk.by_group.total()})
-            context.counts.update({f"{rule.kind}, {name or NO_GROUP}": n for name, n in chunk.by_group.items()})
-            context.progress.advance("deleted", chunk.by_group.total())
-            after = chunk.last
+        while block := self._next_block(rule, after):
+            context.checkpoint()
+            counted, deleted = block.by_group.total(), self._delete(context, rule, block)
+            context.counts.update({f"{rule.kind}, {name or NO_GROUP}": n for name, n in block.by_group.items()})
+            if deleted != counted:
+                yield (
+                    f"Of {counted} messages that were counted by group {deleted} were deleted: the others had been "
+                    "read, or deleted by somebody else, meanwhile."
+                )
+            after = block.last
 
-    def _delete_next(self, context: JobContext, rule: Rule, after: int) -> Chunk | None:
-        """Counted and deleted in one transaction; again where somebody else deleted some of them in between."""
+    def _next_block(self, rule: Rule, after: int) -> Block | None:
+        with self.database.reading() as connection:
+            return self.messages.next_block(connection, rule, after, self.chunk * CHUNKS)
+
+    def _delete(self, context: JobContext, rule: Rule, block: Block) -> int:
+        """The whole block, whoever asks the run to stop meanwhile, so that its count by group stays true."""
+        deleted, last = 0, block.after
+        while last < block.last:
+            number, last = self._delete_chunk(context, rule, last, block.last)
+            context.counts.update({rule.kind.value: number})
+            context.progress.advance("deleted", number)
+            deleted += number
+        return deleted
+
+    def _delete_chunk(self, context: JobContext, rule: Rule, after: int, until: int) -> tuple[int, int]:
+        """How many were deleted, and up to which number."""
         for attempt in stamina.retry_context(on=DatabaseBusy, attempts=8, timeout=None, wait_max=2.0):
             with attempt:
-                context.checkpoint()
+                context.lease.check()
                 with self.database.transaction() as tx:
                     context.lease.pass_fence(tx)
-                    chunk = self.messages.next_chunk(tx, rule, after, self.chunk)
-                    if chunk and self.messages.delete(tx, rule, chunk) != chunk.by_group.total():
-                        raise DatabaseBusy("Somebody else deletes messages at the same time: the next run goes on.")
-                return chunk
+                    last = min(self.messages.end_of_chunk(tx, rule, after, self.chunk) or until, until)
+                    return self.messages.delete(tx, rule, after, last), last
         raise AssertionError  # the last attempt raises
 
 
-def _expiring(plan: list[Due]) -> Iterator[str]:
-    for due in plan:
-        if due.rule.kind is Kind.UNREAD and due.by_group:
-            groups = ", ".join(f"{name or NO_GROUP} {number}" for name, number in due.by_group.most_common())
-            yield f"{due.by_group.total()} messages expire unread, by group: {groups}."
+def _expiring(unread: Iterable[Counter[str]]) -> Iterator[str]:
+    for by_group in filter(None, unread):
+        groups = ", ".join(f"{name or NO_GROUP} {number}" for name, number in by_group.most_common())
+        yield f"{by_group.total()} messages expire unread, by group: {groups}."
