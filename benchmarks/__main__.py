@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from benchmarks import export, statistics
-from benchmarks.harness import report, save
+from benchmarks.harness import SERVER_OPTIONS, report, save
 
 from support.mariadb import private_server
 
@@ -25,7 +25,7 @@ def main() -> None:
     sizes = [int(size) for size in os.environ.get("BENCH_ROWS", "1000000,5000000").split(",")]
     with (
         tempfile.TemporaryDirectory(prefix="sm-bench-") as folder,
-        private_server("--skip-log-bin", "--innodb-buffer-pool-size=1G") as server,
+        private_server(*SERVER_OPTIONS) as server,
     ):
         parts = (export, statistics)
         runs = [each for part in parts for rows in sizes for each in part.measure(server, rows, Path(folder))]

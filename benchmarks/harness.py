@@ -21,7 +21,12 @@ import numpy as np
 from support.mariadb import Server
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-#: Inserts of the simulated gateway per second.
+#: A server as one installs it: what is committed is on the disk, as it need not be for the tests.
+SERVER_OPTIONS = (
+    *("--skip-log-bin", "--innodb-buffer-pool-size=1G", "--skip-debug-no-sync"),
+    *("--innodb-flush-log-at-trx-commit=1", "--innodb-flush-method=O_DIRECT"),
+)
+#: Statements of the simulated gateway per second.
 _RATE = 50
 
 
