@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -17,6 +18,7 @@ from servicemanager.cluster.lease import acquire
 from servicemanager.config import Guard
 from servicemanager.errors import DatabaseRefused, LeaseHeld
 from servicemanager.export.adopt import adopt_objects
+from servicemanager.iotdb.engine import Database
 from servicemanager.iotdb.upgrade import upgrade
 from servicemanager.jobs.job import JobContext, Silence
 from servicemanager.statistics.judge import Kind
@@ -171,6 +173,29 @@ def test_only_the_days_of_the_window_count(gateway, store, staging):
     publish(gateway, store, days=2)
     assert published(gateway).keys() == expected(recent).keys()
     assert published(gateway)["board 0", 0] == pytest.approx(expected(recent)["board 0", 0], rel=1e-5)
+
+
+class SetBack(Database):
+    """Its clock is a day late."""
+
+    def now(self, connection):
+        return super().now(connection) - timedelta(days=1)
+
+
+@pytest.mark.parametrize("days", [0, 30])
+def test_a_clock_that_is_set_back_by_a_day_and_put_right_again_counts_nothing_twice(gateway, store, staging, days):
+    until_yesterday, today, late = some(2) + some(1), some(0), some(1, 5)
+    gateway.insert(until_yesterday + today)
+    publish(gateway, store, days=days)
+    late_clock = replace(gateway, database=SetBack(**vars(gateway.database)))
+    gateway.insert(late)
+    publish(late_clock, store, days=days, force=True)
+    assert published(gateway) == {
+        pair: pytest.approx(figures, rel=1e-5) for pair, figures in expected(until_yesterday + late).items()
+    }
+    run(make_job(gateway, store, staging))
+    publish(gateway, store, days=days)
+    assert moments(gateway) == moments_of_rows(until_yesterday + today + late)
 
 
 def test_rows_from_the_future_wait_until_their_day_has_come(gateway, store):
