@@ -99,9 +99,9 @@ class Cable:
                     continue
                 server.settimeout(None)
                 wire = _Wire(self, client, server, self._forget)
-                with self._lock:
+                with self._lock:  # whoever cuts meanwhile waits until it has begun
                     self._wires.add(wire)
-                wire.start()
+                    wire.start()
 
     def _forget(self, wire: _Wire) -> None:
         with self._lock:
