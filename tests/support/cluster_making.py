@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -69,7 +70,10 @@ def _make_instances(
     for number, port in enumerate(ports):
         home = folder / f"instance {number}"
         (home / "staging").mkdir(parents=True)
-        databases = Trunk(Cable(address) for address in server.addresses)
+        # Of several nodes each instance prefers another one, so that they see each other's work as late as can be.
+        addresses = deque(server.addresses)
+        addresses.rotate(-number)
+        databases = Trunk(map(Cable, addresses))
         buckets, mirror = Cable((parts.hostname, parts.port)), Cable(("127.0.0.1", ports[(number + 1) % count]))
         environ = {
             **_SCHEDULE,
