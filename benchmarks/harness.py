@@ -120,13 +120,15 @@ def p99_ms(waits: list[float]) -> float:
 
 
 def save(heading: str, text: str) -> None:
-    """Replace the part of RESULTS.md under `heading`, a line that begins with one #, and leave the others alone."""
-    before = RESULTS.read_text() if RESULTS.exists() else ""
-    parts = [part for part in re.split(r"^(?=# )", before, flags=re.MULTILINE) if part.strip()]
-    kept = [part for part in parts if part.splitlines()[0] != heading]
-    place = next((n for n, part in enumerate(parts) if part.splitlines()[0] == heading), len(parts))
-    kept.insert(place, f"{heading}\n\n{text}")
-    RESULTS.write_text("\n".join(part.strip() + "\n" for part in kept))
+    """Put `text` into RESULTS.md, under `heading`, a line that begins with one #."""
+    RESULTS.write_text(with_part(RESULTS.read_text() if RESULTS.exists() else "", heading, text))
+
+
+def with_part(results: str, heading: str, text: str) -> str:
+    """The parts of other headings stay as they are, and in their places."""
+    parts = {part.splitlines()[0]: part for part in re.split(r"^(?=# )", results, flags=re.MULTILINE) if part.strip()}
+    parts[heading] = f"{heading}\n\n{text}"
+    return "\n".join(part.strip() + "\n" for part in parts.values())
 
 
 def measured_on(server: Server) -> str:
