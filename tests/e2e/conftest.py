@@ -33,9 +33,9 @@ def make_cluster(own_server, s3_server, no_ambient_aws, tmp_path) -> Iterator[Ca
 
 
 @pytest.fixture
-def cluster(make_cluster) -> Cluster:
-    """Two instances at work: one is master, and its exports purge."""
-    made = make_cluster()
+def cluster(request, make_cluster) -> Cluster:
+    """Two instances at work: one is master, and its exports purge. The parameter is the lease, in seconds."""
+    made = make_cluster(lease=getattr(request, "param", 3.0))
     made.start()
     made.keep_exporting()
     return made

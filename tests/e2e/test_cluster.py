@@ -88,7 +88,7 @@ def test_an_orderly_stop_hands_the_lead_over_at_once_though_a_run_is_at_work(clu
 
 
 def test_of_two_that_start_at_the_same_instant_one_leads_and_nobody_changes_his_mind(make_cluster):
-    cluster = make_cluster()
+    cluster = make_cluster(lease=6.0)
     for instance in cluster.instances:
         instance.start()
     first = cluster.settle()
