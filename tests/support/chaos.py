@@ -51,6 +51,8 @@ class Kind(StrEnum):
 CRASHES = {Kind.CRASH, Kind.KILL, Kind.PAUSE, Kind.LOSE_DATABASE, Kind.SILENT_DATABASE}
 #: ... or at once, where the master says goodbye.
 PLANNED = {Kind.STOP, Kind.CLOCK}
+#: The ten that are promised, and some for a busy machine.
+_STOP_SECONDS = 15
 _OF_SERVERS = {kind for kind in Kind if kind.name.startswith(("DATABASE", "NODE"))}
 _OFTEN = {kind: 3 if kind in CRASHES else 2 if kind is Kind.STOP else 1 for kind in Kind}
 
@@ -78,6 +80,8 @@ class Chaos:
 
     def strike(self) -> Fault:
         """One fault, from a cluster that is well to one that is being mended."""
+        ended = [instance.name for instance in self.cluster.instances if not instance.alive]
+        assert not ended, f"ended without having been told to: {ended}"
         master = self.cluster.settle()
         kind = self._random.choices(list(self._kinds), list(self._kinds.values()))[0]
         on_master = self._random.random() < 0.75
@@ -101,7 +105,7 @@ class Chaos:
         deeds = {
             Kind.CRASH: lambda victim: self._ended(victim, victim.crash),
             Kind.KILL: lambda victim: self._ended(victim, victim.kill),
-            Kind.STOP: lambda victim: self._ended(victim, victim.stop),
+            Kind.STOP: lambda victim: self._ended(victim, lambda: _stop(victim)),
             Kind.CLOCK: self._clock,
             Kind.PAUSE: lambda victim: self._still(victim, self._random.uniform(1.2, 2) * self._lease),
             Kind.NAP: lambda victim: self._still(victim, self._random.uniform(0.1, 0.4) * self._lease),
@@ -127,7 +131,7 @@ class Chaos:
         victim.await_ready()
 
     def _clock(self, victim: Instance) -> Callable[[], None]:
-        victim.stop()
+        _stop(victim)
         right = {name: text for name, text in victim.environ.items() if name not in wall_clock_off_by("+1h")}
         offset = self._random.choice(["+1h", "-1h", None])
         victim.environ = {**right, **wall_clock_off_by(offset)} if offset else right
@@ -198,6 +202,14 @@ def losses_of(galera: Galera, lease: float) -> dict[Kind, Callable[[], None]]:
         Kind.NODE_DIES: lambda: galera.lose_one(crash=True, seconds=lease),
         Kind.NODE_PAUSE: lambda: galera.freeze_one(2 * lease),
     }
+
+
+def _stop(victim: Instance) -> None:
+    began = time.monotonic()
+    status = victim.stop()
+    seconds = time.monotonic() - began
+    assert status == 0, f"an orderly stop ended with {status}"
+    assert seconds < _STOP_SECONDS, f"an orderly stop took {seconds:.1f} s"
 
 
 def _send(pids: list[int], number: signal.Signals) -> None:

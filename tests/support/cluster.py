@@ -86,13 +86,15 @@ class Cluster:
 
     def settle(self, patience: float = PATIENCE) -> Instance:
         """The one master, once there is one and every other living instance is slave."""
+        masters: list[Instance] = []
 
         def is_settled() -> bool:
-            roles = [instance.role() for instance in self.instances if instance.alive]
-            return roles.count(MASTER) == 1 and roles.count(SLAVE) == len(roles) - 1
+            roles = {instance.name: instance.role() for instance in self.instances if instance.alive}
+            masters[:] = [instance for instance in self.instances if roles.get(instance.name) == MASTER]
+            return len(masters) == 1 and list(roles.values()).count(SLAVE) == len(roles) - 1
 
         until(is_settled, patience)
-        return next(instance for instance in self.instances if instance.role() == MASTER)
+        return masters[0]
 
     def takeover(self, since: float, *but: Instance) -> float:
         """Seconds from `since` until an instance, but those, says MASTER."""
