@@ -13,7 +13,8 @@ from servicemanager.alerts.decide import Reason
 from servicemanager.alerts.incident import Policy
 from servicemanager.alerts.outbox import CLAIM, Outbox
 from servicemanager.alerts.silence import Silence, Target
-from servicemanager.alerts.store import add_silence, load_incidents, save_incidents
+from servicemanager.alerts.silences import add_silence
+from servicemanager.alerts.store import load_incidents, save_incidents
 from servicemanager.errors import ChannelRefused, DatabaseBusy
 from servicemanager.health.assess import Limits
 from servicemanager.health.findings import SCOPE
@@ -219,7 +220,7 @@ def test_who_decides_on_an_outdated_incident_changes_nothing(platform):
     with platform.database.transaction() as tx:
         before = load_incidents(tx, platform.clock.now, SCOPE)
     platform.pass_time(10, OTHERS + SHOP[:2])
-    with pytest.raises(DatabaseBusy, match="incident #1"), platform.database.transaction() as tx:
+    with pytest.raises(DatabaseBusy, match="Another instance"), platform.database.transaction() as tx:
         save_incidents(tx, before, [replace(before[0], closed_at=platform.clock.now)])
 
 

@@ -14,8 +14,8 @@ from servicemanager.alerts.decide import Decision, Reason
 from servicemanager.alerts.incident import Policy, Scope
 from servicemanager.alerts.outbox import Outbox
 from servicemanager.alerts.silence import Silence, Target
+from servicemanager.alerts.silences import add_silence
 from servicemanager.alerts.standing import fetch_standing
-from servicemanager.alerts.store import add_silence
 from servicemanager.alerts.trouble import Finding, Troubles
 from servicemanager.errors import ServiceManagerError
 from servicemanager.iotdb import tables

@@ -1,39 +1,52 @@
-"""Incidents and silences in the database.
+"""Incidents in the database, each with its members.
 
 An incident is changed only by whoever still sees the version that it read: of two instances that decide at once, one
-commits, and the other's whole transaction, message included, is rolled back.
+commits, and the other's whole transaction, message included, is rolled back. Only what differs is written, and many
+rows in one statement, so that a hundred thousand members are a matter of seconds.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from servicemanager.alerts.decide import Decision
 from servicemanager.alerts.incident import DAY, Ending, Incident, Member, Scope, Told
-from servicemanager.alerts.silence import Silence, Target
 from servicemanager.errors import DatabaseBusy
 from servicemanager.iotdb import tables
 
-_table = tables.incident
+_CHUNK = 1000
+
+_table, _members = tables.incident, tables.incident_member
+_COLUMNS = list(_members.columns)
+#: Both dialects know it, and the driver makes one statement of many rows.
+_REPLACE = sa.text(
+    f"REPLACE INTO {_members.name} ({', '.join(c.name for c in _COLUMNS)}) "  # noqa: S608 -- names of our own
+    f"VALUES ({', '.join(f':{c.name}' for c in _COLUMNS)})"
+).bindparams(*(sa.bindparam(c.name, type_=c.type) for c in _COLUMNS))
 
 
 def load_incidents(connection: sa.Connection, now: datetime, scope: Scope) -> list[Incident]:
     """The open ones, and those closed within the last day."""
-    wanted = _table.c.open_subject.is_not(None) | (_table.c.closed_at > now - DAY)
-    query = sa.select(_table).where(_within(scope), wanted).order_by(_table.c.id)
-    return [_incident(row) for row in connection.execute(query) if scope.covers(row.subject)]
-
-
-def open_incidents(connection: sa.Connection) -> list[Incident]:
-    """Of every subject, oldest first."""
-    query = sa.select(_table).where(_table.c.open_subject.is_not(None)).order_by(_table.c.id)
-    return [_incident(row) for row in connection.execute(query)]
+    wanted = (_within(scope), _table.c.open_subject.is_not(None) | (_table.c.closed_at > now - DAY))
+    rows = [
+        row
+        for row in connection.execute(sa.select(_table).where(*wanted).order_by(_table.c.id))
+        if scope.covers(row.subject)
+    ]
+    subjects = {row.id: row.subject for row in rows}
+    members: dict[int, dict[str, Member]] = {number: {} for number in subjects}
+    joined = sa.select(_members).join(_table, _table.c.id == _members.c.incident_id).where(*wanted)
+    for row in connection.execute(joined.order_by(_members.c.incident_id, _members.c.member_key)):
+        # Another instance may have opened one since the first reading.
+        if row.incident_id in subjects:
+            member = _member(row, subjects[row.incident_id])
+            members[row.incident_id][member.key] = member
+    return [_incident(row, members[row.id]) for row in rows]
 
 
 def open_subjects(connection: sa.Connection, scope: Scope) -> list[str]:
@@ -55,117 +68,114 @@ def save_decisions(
 
     Raises DatabaseBusy where another instance was first.
     """
-    saved = save_incidents(tx, before, [decision.told(now).closed_if_over(now) for decision in decisions])
+    after = [decision.told(now).closed_if_over(now) for decision in decisions]
+    numbers = save_incidents(tx, before, after)
     return [
-        replace(decision, incident=replace(decision.incident, number=incident.number))
-        for decision, incident in zip(decisions, saved, strict=True)
+        replace(decision, incident=replace(decision.incident, number=number))
+        for decision, number in zip(decisions, numbers, strict=True)
     ]
 
 
-def save_incidents(tx: sa.Connection, before: Iterable[Incident], after: Iterable[Incident]) -> list[Incident]:
-    """Store what differs, and return `after` with numbers. Raises DatabaseBusy where another instance was first."""
+def save_incidents(tx: sa.Connection, before: Iterable[Incident], after: Sequence[Incident]) -> list[int]:
+    """Store what differs, and return the numbers of `after`. Raises DatabaseBusy where another instance was first."""
     known = {incident.number: incident for incident in before}
-    return [
-        incident if incident.number and incident == known.get(incident.number) else _save(tx, incident)
-        for incident in after
+    opened = [incident for incident in after if incident.number is None]
+    changed = [incident for incident in after if incident.number and incident != known.get(incident.number)]
+    if not opened and not changed:
+        return [incident.number for incident in after if incident.number]
+    _swap(tx, changed)
+    numbers = _open(tx, opened)
+    numbered = [(incident, incident.number or numbers[incident.subject]) for incident in after]
+    for incident in changed:
+        _delete_members(tx, known[incident.number], incident)
+    fresh = [
+        _member_row(number, member)
+        for incident, number in numbered
+        if incident != known.get(number)
+        for member in _news(known.get(number), incident)
     ]
+    if fresh:
+        tx.execute(_REPLACE, fresh)
+    return [number for _, number in numbered]
 
 
-def _save(tx: sa.Connection, incident: Incident) -> Incident:
-    values = {
+def _swap(tx: sa.Connection, changed: Sequence[Incident]) -> None:
+    if not changed:
+        return
+    seen = (_table.c.id == sa.bindparam("its_id"), _table.c.version == sa.bindparam("seen_version"))
+    rows = [{"its_id": each.number, "seen_version": each.version, **_values(each)} for each in changed]
+    if tx.execute(_table.update().where(*seen), rows).rowcount != len(rows):
+        raise DatabaseBusy("Another instance has just changed the same incidents: the next check sees to them.")
+
+
+def _open(tx: sa.Connection, opened: Sequence[Incident]) -> Mapping[str, int]:
+    """Numbers by subject. Where another has opened one of them meanwhile, its unique `open_subject` is violated."""
+    if not opened:
+        return {}
+    tx.execute(_table.insert(), [_values(incident) for incident in opened])
+    query = sa.select(_table.c.open_subject, _table.c.id).where(_table.c.open_subject.is_not(None))
+    return {subject: int(number) for subject, number in tx.execute(query)}
+
+
+def _values(incident: Incident) -> dict[str, object]:
+    return {
         "subject": incident.subject,
         "open_subject": None if incident.closed_at else incident.subject,
         "version": incident.version + 1,
         "opened_at": incident.opened_at,
         "told_at": incident.told_at,
         "closed_at": incident.closed_at,
-        "members": json.dumps([_document(m) for m in incident.members.values()]),
+        "members": "",
     }
-    if incident.number is None:
-        made = tx.execute(_table.insert().values(**values)).inserted_primary_key
-        assert made is not None  # noqa: S101 -- the table numbers its rows
-        return replace(incident, number=int(made[0]), version=incident.version + 1)
-    seen = (_table.c.id == incident.number, _table.c.version == incident.version)
-    if tx.execute(_table.update().where(*seen).values(**values)).rowcount != 1:
-        raise DatabaseBusy(f"Another instance has just changed incident #{incident.number}: the next check sees to it.")
-    return replace(incident, version=incident.version + 1)
 
 
-def _incident(row: Any) -> Incident:
-    members = [_member(value, row.subject) for value in json.loads(row.members)]
-    by_key = {member.key: member for member in members}
-    return Incident(row.subject, row.opened_at, by_key, row.id, row.version, row.told_at, row.closed_at)
+def _news(old: Incident | None, new: Incident) -> Iterator[Member]:
+    """Members that are not stored as they are."""
+    stored = old.members if old else {}
+    yield from (member for key, member in new.members.items() if member != stored.get(key))
 
 
-def _document(member: Member) -> dict[str, object]:
-    """What is empty is left out: there may be many."""
-    value = {
-        "key": member.key,
+def _delete_members(tx: sa.Connection, old: Incident, new: Incident) -> None:
+    """Those that went to another incident."""
+    left = [key.encode() for key in old.members.keys() - new.members.keys()]
+    for start in range(0, len(left), _CHUNK):
+        among = _members.c.member_key.in_(left[start : start + _CHUNK])
+        tx.execute(_members.delete().where(_members.c.incident_id == old.number, among))
+
+
+def _incident(row: Any, members: Mapping[str, Member]) -> Incident:
+    return Incident(row.subject, row.opened_at, members, row.id, row.version, row.told_at, row.closed_at)
+
+
+def _member_row(number: int, member: Member) -> dict[str, object]:
+    return {
+        "incident_id": number,
+        "member_key": member.key.encode(),
         "name": member.name,
-        "group": member.group,
-        "since": member.since_at.isoformat(),
-        "opened": [at.isoformat() for at in member.opened],
+        "group_name": member.group,
         "trouble": member.trouble,
         "type": member.type,
         "version": member.version,
+        "since_at": member.since_at,
+        "opened": " ".join(at.isoformat() for at in member.opened),
         "told": member.told.value,
-        "better": member.better_at and member.better_at.isoformat(),
+        "better_at": member.better_at,
         "ended": member.ended and member.ended.value,
     }
-    return {name: content for name, content in value.items() if content is not None}
 
 
-def _member(value: Mapping[str, Any], subject: str) -> Member:
+def _member(row: Any, subject: str) -> Member:
     return Member(
-        key=value["key"],
-        name=value["name"],
+        key=bytes(row.member_key).decode(),
+        name=row.name,
         subject=subject,
-        group=value["group"],
-        since_at=datetime.fromisoformat(value["since"]),
-        opened=tuple(map(datetime.fromisoformat, value["opened"])),
-        trouble=value["trouble"],
-        type=value.get("type"),
-        version=value.get("version"),
-        told=Told(value["told"]),
-        better_at=datetime.fromisoformat(value["better"]) if "better" in value else None,
-        ended=Ending(value["ended"]) if "ended" in value else None,
+        group=row.group_name,
+        since_at=row.since_at,
+        opened=tuple(map(datetime.fromisoformat, row.opened.split())),
+        trouble=row.trouble,
+        type=row.type,
+        version=row.version,
+        told=Told(row.told),
+        better_at=row.better_at,
+        ended=Ending(row.ended) if row.ended else None,
     )
-
-
-def load_silences(connection: sa.Connection) -> list[Silence]:
-    rows = connection.execute(sa.select(tables.silence).order_by(tables.silence.c.id))
-    return [
-        Silence(
-            target=Target(row.target),
-            name=row.name,
-            reason=row.reason,
-            starts_at=row.starts_at,
-            ends_at=row.ends_at,
-            cron=row.cron,
-            duration=None if row.duration_seconds is None else timedelta(seconds=row.duration_seconds),
-            number=row.id,
-        )
-        for row in rows
-    ]
-
-
-def add_silence(tx: sa.Connection, silence: Silence) -> int:
-    """Return its number."""
-    seconds = None if silence.duration is None else int(silence.duration.total_seconds())
-    values = {
-        "target": silence.target.value,
-        "name": silence.name,
-        "reason": silence.reason,
-        "starts_at": silence.starts_at,
-        "ends_at": silence.ends_at,
-        "cron": silence.cron,
-        "duration_seconds": seconds,
-    }
-    made = tx.execute(tables.silence.insert().values(**values)).inserted_primary_key
-    assert made is not None  # noqa: S101 -- the table numbers its rows
-    return int(made[0])
-
-
-def remove_silences(tx: sa.Connection, numbers: Sequence[int]) -> int:
-    """Return how many there were."""
-    return tx.execute(tables.silence.delete().where(tables.silence.c.id.in_(numbers))).rowcount

@@ -27,12 +27,15 @@ from servicemanager.alerts.decide import SPOKEN, Change, Decision, Reason, decid
 from servicemanager.alerts.incident import DAY, Member, Observation, Policy, Right, Scope, Wrong, advance
 from servicemanager.alerts.outbox import Outbox
 from servicemanager.alerts.silence import Silenced
-from servicemanager.alerts.store import load_incidents, load_silences, open_subjects, save_decisions
+from servicemanager.alerts.silences import load_silences
+from servicemanager.alerts.store import load_incidents, open_subjects, save_decisions
 from servicemanager.alerts.text import ascii_subject, bounded, clock, lasting, plain
 from servicemanager.errors import DatabaseBusy
 from servicemanager.iotdb.engine import Database
 
-_LONGEST_SUBJECT = 190
+_LONGEST_SUBJECT, _LONGEST_TITLE = 190, 255
+#: The one member of each incident.
+_KEY = "trouble"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,7 @@ class Troubles:
     def _decide(self, tx: sa.Connection, subject: str, finding: Finding | None) -> Decision | None:
         now = self.database.now(tx)
         before = load_incidents(tx, now, Scope(frozenset({subject})))
-        after = advance(before, {subject: _observed(subject, finding, now)}, now)
+        after = advance(before, {_KEY: _observed(subject, finding, now)}, now)
         if not after:
             return None
         silenced = Silenced.at(load_silences(tx), now, self.zone)
@@ -103,7 +106,7 @@ class Troubles:
 def _observed(subject: str, finding: Finding | None, now: datetime) -> Observation:
     if finding is None:
         return Right(now, settle=now - now, subject=subject, group="")
-    return Wrong(finding.title, subject, "", finding.since_at or now, "")
+    return Wrong(finding.title[:_LONGEST_TITLE], subject, "", finding.since_at or now, "")
 
 
 def compose(

@@ -60,7 +60,7 @@ def _add(  # noqa: PLR0913, PLR0917 -- one parameter for each option
 
     Exit status 0: done. 2: wrong options or settings. 4: the database can't be reached.
     """
-    from servicemanager.alerts.store import add_silence
+    from servicemanager.alerts.silences import add_silence
 
     with _database() as (service, database):
         with database.transaction() as tx:
@@ -82,7 +82,7 @@ def _list(
 
     Exit status 0: done. 2: wrong settings. 4: the database can't be reached.
     """
-    from servicemanager.alerts.store import load_silences
+    from servicemanager.alerts.silences import load_silences
 
     with _database() as (service, database), database.reading() as connection:
         now, zone = database.now(connection), service.settings.zone
@@ -106,7 +106,7 @@ def _remove(number: Annotated[int, typer.Argument(help="The silence's number, as
 
     Exit status 0: done. 2: there is no such silence, or wrong settings. 4: the database can't be reached.
     """
-    from servicemanager.alerts.store import remove_silences
+    from servicemanager.alerts.silences import remove_silences
 
     with _database() as (_, database), database.transaction() as tx:
         if not remove_silences(tx, [number]):

@@ -18,7 +18,8 @@ from servicemanager.alerts.decide import SPOKEN, Decision, decide
 from servicemanager.alerts.incident import Incident, Observation, Policy, advance
 from servicemanager.alerts.outbox import Outbox
 from servicemanager.alerts.silence import Silenced
-from servicemanager.alerts.store import load_incidents, load_silences, save_decisions
+from servicemanager.alerts.silences import load_silences
+from servicemanager.alerts.store import load_incidents, save_decisions
 from servicemanager.health import findings, report
 from servicemanager.health.assess import Assessment, Limits, assess
 from servicemanager.health.guard import ODD, Heard, View, Watch, look

@@ -14,7 +14,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 
 from servicemanager.alerts.outbox import Failure
-from servicemanager.iotdb.tables import incident, job_run, outbox, silence
+from servicemanager.iotdb.tables import incident, incident_member, job_run, outbox, silence
 from servicemanager.jobs.job import Outcome
 
 _ALL: sa.ColumnElement[bool] = sa.true()
@@ -51,6 +51,6 @@ RETENTIONS: tuple[Retention, ...] = (
         timedelta(days=30),
         outbox.c.delivered_at.is_not(None) | (outbox.c.failure == Failure.PERMANENT.value),
     ),
-    Retention(incident, incident.c.closed_at, timedelta(days=365)),
+    Retention(incident, incident.c.closed_at, timedelta(days=365), referring=(incident_member.c.incident_id,)),
     Retention(silence, silence.c.ends_at, timedelta(days=30)),
 )

@@ -185,7 +185,25 @@ incident = sa.Table(
     sa.Column("opened_at", Instant, nullable=False),
     sa.Column("told_at", Instant),
     sa.Column("closed_at", Instant),
+    #: Empty: members have a table of their own, where one that changes is not a rewrite of all.
     sa.Column("members", sa.Text, nullable=False),
+)
+#: ... each thing that is or was wrong within it, and what people were told of it.
+incident_member = sa.Table(
+    "sm_incident_member",
+    ours,
+    sa.Column("incident_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    # By bytes: no collation takes two devices for one.
+    sa.Column(
+        "member_key", sa.LargeBinary(255).with_variant(mysql.VARBINARY(255), "mysql", "mariadb"), primary_key=True
+    ),
+    *(_text(name, 255) for name in ("name", "group_name", "trouble")),
+    *(_text(name, 255, nullable=True) for name in ("type", "version")),
+    sa.Column("since_at", Instant, nullable=False),
+    sa.Column("opened", sa.Text, nullable=False),
+    _text("told", 20),
+    sa.Column("better_at", Instant),
+    _text("ended", 20, nullable=True),
 )
 #: When nobody wants to be told.
 silence = sa.Table(

@@ -85,6 +85,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """CREATE TABLE IF NOT EXISTS sm_rollup_day (
           day DATE NOT NULL PRIMARY KEY, facts_rows BIGINT NOT NULL, journal VARCHAR(64) NOT NULL) {table}""",
     ),
+    (
+        """CREATE TABLE IF NOT EXISTS sm_incident_member (
+          incident_id BIGINT NOT NULL, member_key {device} NOT NULL, name VARCHAR(255) NOT NULL,
+          group_name VARCHAR(255) NOT NULL, trouble VARCHAR(255) NOT NULL, type VARCHAR(255), version VARCHAR(255),
+          since_at DATETIME(6) NOT NULL, opened {text} NOT NULL, told VARCHAR(20) NOT NULL, better_at DATETIME(6),
+          ended VARCHAR(20), PRIMARY KEY (incident_id, member_key)) {table}""",
+    ),
 )
 
 _FIRST = """CREATE TABLE IF NOT EXISTS sm_migration (
