@@ -18,7 +18,7 @@ from servicemanager.alerts.store import load_incidents, save_incidents
 from servicemanager.errors import ChannelRefused, DatabaseBusy
 from servicemanager.health.assess import Limits
 from servicemanager.health.findings import SCOPE
-from servicemanager.iotdb import devices, tables
+from servicemanager.iotdb import tables
 from support.fleet import DOWN, MINUTE, Pigeon, Platform
 from support.leases import lease_database
 
@@ -208,7 +208,7 @@ def test_a_second_instance_that_checks_at_once_opens_no_second_incident(platform
     with platform.database.reading() as connection:
         from servicemanager.health.check import Check
 
-        late = Check(platform.database, platform.rules, ["pigeon"]).look(connection)
+        late = Check(platform.database, platform.devices, platform.rules, ["pigeon"]).look(connection)
     platform.check()
     with pytest.raises(DatabaseBusy), platform.database.transaction() as tx:
         save_incidents(tx, late.before, late.after)
@@ -221,7 +221,8 @@ def test_who_decides_on_an_outdated_incident_changes_nothing(platform):
         before = load_incidents(tx, platform.clock.now, SCOPE)
     platform.pass_time(10, OTHERS + SHOP[:2])
     with pytest.raises(DatabaseBusy, match="Another instance"), platform.database.transaction() as tx:
-        save_incidents(tx, before, [replace(before[0], closed_at=platform.clock.now)])
+        now = platform.clock.now
+        save_incidents(tx, before, [replace(before[0], closed_at=now)])
 
 
 def test_a_message_waits_while_its_channel_is_down_and_arrives_later(platform):
@@ -287,5 +288,5 @@ def test_head_counts_are_those_of_the_view_with_five_minutes_as_warning(platform
     platform.register(None, "W1")
     platform.register("shop 9", "N1")
     with platform.database.reading() as connection:
-        counted = devices.head_counts(connection, now)
+        counted = platform.devices.head_counts(connection, now)
     assert counted == {"NORMAL": 6, "WARNING": 2, "FAIL": 2, "UNKNOWN": 1, "WAITING_APPROVE": 1}

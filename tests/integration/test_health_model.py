@@ -82,7 +82,7 @@ class Fleet(RuleBasedStateMachine):
         platform = self.platform
         if after == "decision":
             with suppress(Killed), platform.database.transaction() as tx:
-                Check(platform.database, platform.rules, [platform.pigeon.name]).run(tx)
+                Check(platform.database, platform.devices, platform.rules, [platform.pigeon.name]).run(tx)
                 raise Killed
             return
         platform.check()

@@ -15,6 +15,7 @@ from servicemanager.errors import NotDelivered
 from servicemanager.health.assess import Limits
 from servicemanager.health.check import Check, Checked, Rules
 from servicemanager.iotdb import tables
+from servicemanager.iotdb.devices import Devices
 from servicemanager.iotdb.engine import Database
 from servicemanager.iotdb.upgrade import upgrade
 
@@ -74,6 +75,7 @@ class Platform:
     clock: HandClock = field(default_factory=HandClock)
     pigeon: Pigeon = field(default_factory=Pigeon)
     rules: Rules = field(default_factory=lambda: Rules(Limits(timedelta(minutes=60)), ZONE))
+    devices: Devices = field(default_factory=Devices)
 
     def __post_init__(self) -> None:
         upgrade(self.database)
@@ -83,7 +85,7 @@ class Platform:
 
     def register(self, group: str | None, *names: str, version: str = "1.2.0", kind: str = "board") -> None:
         """Register devices that were approved long ago."""
-        long_ago = stored(self.clock.now - timedelta(days=100))
+        long_ago = self.devices.registered.to_stored(self.clock.now - timedelta(days=100))
         rows = [
             {
                 "device": name,
@@ -99,7 +101,7 @@ class Platform:
             tx.execute(tables.registration.insert(), rows)
 
     def announce(self, names: Iterable[str], at: datetime | None = None) -> None:
-        names, at = list(names), stored(at or self.clock.now)
+        names, at = list(names), self.devices.seen.to_stored(at or self.clock.now)
         if not names:
             return
         with self.database.transaction() as tx:
@@ -118,7 +120,7 @@ class Platform:
     def check(self) -> Checked:
         """Decide, and write it down."""
         with self.database.transaction() as tx:
-            return Check(self.database, self.rules, [self.pigeon.name]).run(tx)
+            return Check(self.database, self.devices, self.rules, [self.pigeon.name]).run(tx)
 
     def deliver(self) -> int:
         outbox = Outbox(self.database)
@@ -139,7 +141,3 @@ class Platform:
 
     def with_rules(self, **changes) -> None:
         self.rules = replace(self.rules, **changes)
-
-
-def stored(instant: datetime) -> datetime:
-    return instant.astimezone(UTC).replace(tzinfo=None)

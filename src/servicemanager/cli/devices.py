@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from servicemanager.health.assess import Assessment
-    from servicemanager.health.check import Seen
-    from servicemanager.service import Service
+    from servicemanager.health.check import Check, Seen
 
 
 def register(app: typer.Typer) -> None:
@@ -43,12 +42,13 @@ def _command(
     service = Service.configure()
     database = service.database()
     try:
+        check = service.check(database)
         with database.reading() as connection:
-            seen = service.check(database).look(connection)
+            seen = check.look(connection)
             if explain is not None:
-                shown = [_one(service, connection, seen, explain)]
+                shown = [_one(check, connection, seen, explain)]
             else:
-                shown = sorted(_assessed(service, connection, seen, group, silent_only=silent_only), key=_place)
+                shown = sorted(_assessed(check, connection, seen, group, silent_only=silent_only), key=_place)
     finally:
         database.close()
     if json_output:
@@ -62,30 +62,28 @@ def _command(
 
 
 def _assessed(
-    service: Service, connection: sa.Connection, seen: Seen, group: str | None, *, silent_only: bool
+    check: Check, connection: sa.Connection, seen: Seen, group: str | None, *, silent_only: bool
 ) -> Iterator[Assessment]:
     from servicemanager.health.assess import assess
-    from servicemanager.iotdb.devices import fetch_all, fetch_foreign
 
     if silent_only:
         yield from (one for one in seen.alarming if group in {None, one.device.group})
         return
-    limits = service.rules().limits
-    for device in fetch_all(connection, group):
+    limits = check.rules.limits
+    for device in check.devices.fetch_all(connection, seen.now, group):
         yield assess(device, seen.view.horizon, limits)
     if group is None:
-        for device in fetch_foreign(connection, seen.now - limits.general):
+        for device in check.devices.fetch_foreign(connection, seen.now - limits.general, seen.now):
             yield assess(device, seen.view.horizon, limits)
 
 
-def _one(service: Service, connection: sa.Connection, seen: Seen, name: str) -> Assessment:
+def _one(check: Check, connection: sa.Connection, seen: Seen, name: str) -> Assessment:
     from servicemanager.health.assess import assess
-    from servicemanager.iotdb.devices import fetch_devices, fetch_foreign
 
-    limits = service.rules().limits
-    device = fetch_devices(connection, [name]).get(name)
+    limits = check.rules.limits
+    device = check.devices.fetch(connection, [name], seen.now).get(name)
     if device is None:
-        foreign = fetch_foreign(connection, datetime.fromtimestamp(0, seen.now.tzinfo))
+        foreign = check.devices.fetch_foreign(connection, datetime.fromtimestamp(0, UTC), seen.now)
         device = next((one for one in foreign if one.name == name), None)
     if device is None:
         raise ConfigurationError("No device of that name is registered or has announced itself: check its spelling.")

@@ -255,6 +255,11 @@ class Settings(Section):
         return ZoneInfo(self.timezone)
 
     @property
+    def wall_zone(self) -> str:
+        """The zone of wall times in the platform's tables."""
+        return self.mysql.datetime_zone or self.timezone
+
+    @property
     def mirror_address(self) -> tuple[str, int] | None:
         """Host and port of the other instance."""
         if self.mirror is None:

@@ -7,7 +7,7 @@ nor repeats a word.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -23,7 +23,7 @@ from servicemanager.alerts.store import load_incidents, save_decisions
 from servicemanager.health import findings, report
 from servicemanager.health.assess import Assessment, Limits, assess
 from servicemanager.health.guard import ODD, Heard, View, Watch, look
-from servicemanager.iotdb import devices
+from servicemanager.iotdb.devices import Devices, group_sizes
 from servicemanager.iotdb.engine import Database, read_meta, write_meta
 
 _WATCH = "health_watch"
@@ -70,6 +70,7 @@ class Check:
     """Looks and decides; `channels` are the names of those that get the message."""
 
     database: Database
+    devices: Devices
     rules: Rules
     channels: Sequence[str]
 
@@ -79,14 +80,14 @@ class Check:
         now = self.database.now(connection).replace(microsecond=0)
         view, latest_at = self._view(connection, now)
         limits = self.rules.limits
-        suspects = devices.fetch_suspects(connection, view.horizon.at - limits.shortest)
+        suspects = self.devices.fetch_suspects(connection, view.horizon.at - limits.shortest, now)
         assessed = (assess(device, view.horizon, limits) for device in suspects)
         alarming = tuple(one for one in assessed if one.is_alarming)
         before = tuple(load_incidents(connection, now, findings.SCOPE))
-        observed = self._observe(connection, alarming, before, view)
+        observed = self._observe(connection, alarming, before, view, now)
         observed |= findings.observe_fleet(view, latest_at, now)
         if self.rules.foreign:
-            foreign = devices.fetch_foreign(connection, now - limits.general)
+            foreign = self.devices.fetch_foreign(connection, now - limits.general, now)
             observed |= findings.observe_foreign(foreign, before, now)
         return Seen(now, view, alarming, before, tuple(advance(before, observed, now)))
 
@@ -108,33 +109,40 @@ class Check:
     def _view(self, connection: sa.Connection, now: datetime) -> tuple[View, datetime | None]:
         stored = read_meta(connection, _WATCH)
         watch = Watch.from_json(stored) if stored else None
-        limits, latest_at = self.rules.limits, devices.latest_contact(connection, now)
+        limits, latest_at = self.rules.limits, self.devices.recent_contact(connection, now - ODD, now)
+        latest_at = latest_at or self.devices.latest_contact(connection, now)
         first_at, fleet = None, 0
         if watch and watch.quiet_since:
-            first_at = devices.first_contact_after(connection, watch.quiet_since, now)
+            first_at = self.devices.first_contact_after(connection, watch.quiet_since, now)
         if latest_at and now - latest_at >= ODD:
-            fleet = devices.count_heard(connection, latest_at - limits.general, latest_at)
+            fleet = self.devices.count_heard(connection, latest_at - limits.general, latest_at)
         heard = Heard(now, latest_at, first_at, fleet)
         keep = limits.longest + timedelta(days=1)
         return look(watch, heard, limits.shortest, self.rules.grace, keep), latest_at
 
     def _observe(
-        self, connection: sa.Connection, alarming: Sequence[Assessment], before: Sequence[Incident], view: View
+        self,
+        connection: sa.Connection,
+        alarming: Sequence[Assessment],
+        before: Sequence[Incident],
+        view: View,
+        now: datetime,
     ) -> dict[str, Observation]:
         known = findings.known_members(before)
         still = {findings.device_key(one.device.name) for one in alarming}
-        found = devices.fetch_devices(connection, (name for key, name in known.items() if key not in still))
+        found = self.devices.fetch(connection, (name for key, name in known.items() if key not in still), now)
         return findings.observe_devices(alarming, known, found, view, self.rules.back_after)
 
     def _message(self, tx: sa.Connection, seen: Seen, news: Sequence[Decision]) -> report.Message | None:
         if self.rules.always:
             silent = sorted((one for one in seen.alarming if one.device.seen_at), key=lambda one: one.device.name)
             return report.old_report(silent, seen.now) if silent else None
-        return report.compose(news, self._scene(tx, seen)) if news else None
+        return report.compose(news, self._scene(tx, seen, news)) if news else None
 
-    def _scene(self, tx: sa.Connection, seen: Seen) -> report.Scene:
-        # Asked for only when there is something to say: it counts every device.
-        sizes: Mapping[str, int] = devices.group_sizes(tx)
+    def _scene(self, tx: sa.Connection, seen: Seen, news: Sequence[Decision]) -> report.Scene:
+        # Asked for only when there is something to say: it reads every registration.
+        groups = {member.group for decision in news for member in decision.incident.members.values() if member.group}
+        sizes = group_sizes(tx, groups)
         next_check_at = _next(self.rules.cron, seen.now, self.rules.zone) if self.rules.cron else None
         return report.Scene(seen.now, self.rules.zone, sizes, self.rules.policy.repeat, next_check_at)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, timedelta
+from datetime import timedelta
 
-from servicemanager.iotdb.devices import head_counts
+from servicemanager.iotdb.devices import Devices
 from servicemanager.iotdb.engine import Database
+from servicemanager.iotdb.stored import StoredTime, stored_times
 from servicemanager.iotdb.tables import history_status
 from servicemanager.jobs.job import JobContext, JobResult
 
@@ -16,20 +17,29 @@ class HistoryJob:
     """Records one head-count for each status, and deletes what is older than `kept`."""
 
     database: Database
+    devices: Devices
+    #: How the column creationDate of the chart's table holds an instant.
+    time: StoredTime
     kept: timedelta
     name: str = "history"
     lease_name: str = "job:history"
+
+    @classmethod
+    def open(cls, database: Database, datetime_zone: str, kept: timedelta) -> HistoryJob:
+        """Look at the tables first. Raises DatabaseRefused where one is missing."""
+        (time,) = stored_times(database, [history_status.c.creationDate], datetime_zone)
+        return cls(database, Devices.open(database, datetime_zone), time, kept)
 
     def run(self, context: JobContext) -> JobResult:
         with self.database.transaction() as tx:
             context.lease.pass_fence(tx)
             now = self.database.now(tx).replace(microsecond=0)
-            counted = head_counts(tx, now)
-            stored = now.astimezone(UTC).replace(tzinfo=None)
+            counted = self.devices.head_counts(tx, now)
+            stored, oldest = self.time.to_stored(now), self.time.to_stored(now - self.kept)
             rows = [
                 {"status": status, "numberOfDevices": number, "creationDate": stored}
                 for status, number in counted.items()
             ]
             tx.execute(history_status.insert(), rows)
-            tx.execute(history_status.delete().where(history_status.c.creationDate < stored - self.kept))
+            tx.execute(history_status.delete().where(history_status.c.creationDate < oldest))
         return JobResult(dict(counted))

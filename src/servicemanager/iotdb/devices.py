@@ -1,23 +1,29 @@
 """The platform's devices: who is registered, and when each was last heard of.
 
 Only devices that may be in trouble leave the database: a check of a million boards reads a few thousand rows. Names
-are compared by their bytes: 'AB:01' is not 'ab:01', whatever the column's collation says. All instants are UTC.
+are compared by their bytes: 'AB:01' is not 'ab:01', whatever the column's collation says. All instants are UTC; in
+columns that hold wall times (DATETIME, in older installations) an hour that autumn repeats is read so that no device
+seems silent for longer than it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Any
 
 import sqlalchemy as sa
 
+from servicemanager.iotdb.engine import Database
+from servicemanager.iotdb.stored import StoredTime, UtcTime, stored_times
 from servicemanager.iotdb.tables import announcement, registration
 
-_CHUNK = 1000
+#: Names in one statement.
+_CHUNK, _GROUPS = 1000, 20_000
+_EPOCH, _HOUR = datetime(1970, 1, 1, tzinfo=UTC), timedelta(hours=1)
 _seen = announcement.c.lastAnnouncementDate
+_registered, _created = registration.c.registrationDate, registration.c.creationDate
 #: The platform's view counts whole minutes, so more than 15 are at least 16.
 _NORMAL, _WARNING = timedelta(minutes=5), timedelta(minutes=16)
 
@@ -39,88 +45,114 @@ class Device:
         return self.registered_at is None
 
 
-def latest_contact(connection: sa.Connection, until: datetime) -> datetime | None:
-    """When any device was last heard of; what lies in the future of `until` does not count."""
-    return _instant(connection.execute(sa.select(sa.func.max(_seen)).where(_seen <= _stored(until))).scalar())
+@dataclass(frozen=True)
+class Devices:
+    """The two tables, and how each of their times stands in them."""
+
+    seen: StoredTime = field(default_factory=UtcTime)
+    registered: StoredTime = field(default_factory=UtcTime)
+    created: StoredTime = field(default_factory=UtcTime)
+
+    @classmethod
+    def open(cls, database: Database, datetime_zone: str) -> Devices:
+        """Look at the columns first. Raises DatabaseRefused where a table is missing."""
+        return cls(*stored_times(database, (_seen, _registered, _created), datetime_zone))
+
+    def recent_contact(self, connection: sa.Connection, after: datetime, until: datetime) -> datetime | None:
+        """Any contact after `after`, up to `until`: where the fleet is well, one is found at once."""
+        span = (_seen > self.seen.to_stored(after), _seen <= self.seen.to_stored(until))
+        return _instant(self.seen, connection.execute(sa.select(_seen).where(*span).limit(1)).scalar(), until)
+
+    def latest_contact(self, connection: sa.Connection, until: datetime) -> datetime | None:
+        """When any device was last heard of, by reading them all; what lies in the future does not count."""
+        bound = self.seen.to_stored(until)
+        bounds = {bound} if self.seen.to_stored(until - _HOUR) < bound else {bound, bound + _HOUR}
+        highest = (connection.execute(sa.select(sa.func.max(_seen)).where(_seen <= at)).scalar() for at in bounds)
+        found = (_instant(self.seen, stored, until) for stored in highest)
+        return max((at for at in found if at and at <= until), default=None)
+
+    def first_contact_after(self, connection: sa.Connection, after: datetime, until: datetime) -> datetime | None:
+        """The earliest contact after `after` that no later contact of the same device has covered."""
+        span = (_seen > self.seen.to_stored(after), _seen <= self.seen.to_stored(until))
+        return _instant(self.seen, connection.execute(sa.select(sa.func.min(_seen)).where(*span)).scalar(), until)
+
+    def count_heard(self, connection: sa.Connection, after: datetime, until: datetime) -> int:
+        """How many approved devices were last heard of after `after`, up to `until`.
+
+        Where clocks changed in between, some that were heard shortly before or after count as well.
+        """
+        low, high = self.seen.to_stored(after), self.seen.to_stored(until)
+        span = (_seen > min(low, high - (until - after)), _seen <= max(high, low + (until - after)))
+        joined = registration.join(announcement, _same())
+        query = sa.select(sa.func.count()).select_from(joined).where(*span, registration.c.device_group.is_not(None))
+        return connection.execute(query).scalar_one()
+
+    def fetch_suspects(self, connection: sa.Connection, before: datetime, now: datetime) -> Iterator[Device]:
+        """Approved devices last heard of before `before`, or never and registered before that."""
+        registered = _registered < self.registered.to_stored(before)
+        created = _registered.is_(None) & (_created < self.created.to_stored(before))
+        suspect = (_seen < self.seen.to_stored(before)) | (_seen.is_(None) & (registered | created))
+        yield from self._devices(connection, registration.c.device_group.is_not(None) & suspect, now)
+
+    def fetch(self, connection: sa.Connection, names: Iterable[str], now: datetime) -> dict[str, Device]:
+        """Registered devices by name; those that are not registered are left out."""
+        found: dict[str, Device] = {}
+        wanted = iter(names)
+        while chunk := list(islice(wanted, _CHUNK)):
+            among, exactly = registration.c.device.in_(chunk), set(chunk)
+            found |= {device.name: device for device in self._devices(connection, among, now) if device.name in exactly}
+        return found
+
+    def fetch_all(self, connection: sa.Connection, now: datetime, group: str | None = None) -> Iterator[Device]:
+        """Every registered device, or those of one group."""
+        where = sa.true() if group is None else registration.c.device_group == group
+        yield from (device for device in self._devices(connection, where, now) if group in {None, device.group})
+
+    def fetch_foreign(self, connection: sa.Connection, after: datetime, now: datetime) -> Iterator[Device]:
+        """Devices that announced themselves after `after` and are not registered."""
+        joined = announcement.outerjoin(registration, _same())
+        query = sa.select(announcement.c.device, _seen).select_from(joined)
+        strangers = query.where(registration.c.device.is_(None), _seen > self.seen.to_stored(after))
+        for name, seen_at in connection.execute(strangers):
+            yield Device(name, None, None, None, None, _instant(self.seen, seen_at, now))
+
+    def head_counts(self, connection: sa.Connection, now: datetime) -> Mapping[str, int]:
+        """Devices by the status that the platform's view DeviceStatus gives them, 5 minutes counting as WARNING."""
+        normal, warning = (self.seen.to_stored(now - ago) for ago in (_NORMAL, _WARNING))
+        status = sa.case(
+            (registration.c.device_group.is_(None), "WAITING_APPROVE"),
+            (_seen.is_(None), "UNKNOWN"),
+            (_seen > normal, "NORMAL"),
+            (_seen > warning, "WARNING"),
+            else_="FAIL",
+        )
+        joined = registration.outerjoin(announcement, _same())
+        query = sa.select(status.label("status"), sa.func.count()).select_from(joined).group_by(sa.text("status"))
+        counted = {str(name): int(number) for name, number in connection.execute(query)}
+        return {name: counted.get(name, 0) for name in ("NORMAL", "WARNING", "FAIL", "UNKNOWN", "WAITING_APPROVE")}
+
+    def _devices(self, connection: sa.Connection, where: sa.ColumnElement[bool], now: datetime) -> Iterator[Device]:
+        joined, r = registration.outerjoin(announcement, _same()), registration.c
+        query = sa.select(r.device, r.device_group, r.type, r.version, _registered, _created, _seen).select_from(joined)
+        for name, group, kind, version, registered, created, seen in connection.execute(query.where(where)):
+            since_at = _instant(self.created, created, now)
+            if registered is not None:
+                since_at = _instant(self.registered, registered, now)
+            # A zero date is no time: such a device counts as registered for ever.
+            yield Device(name, group, kind, version, since_at or _EPOCH, _instant(self.seen, seen, now))
 
 
-def first_contact_after(connection: sa.Connection, after: datetime, until: datetime) -> datetime | None:
-    """The earliest contact after `after` that no later contact of the same device has covered."""
-    span = (_seen > _stored(after), _seen <= _stored(until))
-    return _instant(connection.execute(sa.select(sa.func.min(_seen)).where(*span)).scalar())
-
-
-def count_heard(connection: sa.Connection, after: datetime, until: datetime) -> int:
-    """How many approved devices were last heard of after `after`, up to `until`."""
-    span = (_seen > _stored(after), _seen <= _stored(until), registration.c.device_group.is_not(None))
-    query = sa.select(sa.func.count()).select_from(registration.join(announcement, _same())).where(*span)
-    return connection.execute(query).scalar_one()
-
-
-def fetch_suspects(connection: sa.Connection, before: datetime) -> Iterator[Device]:
-    """Approved devices last heard of before `before`, or never and registered before that."""
-    seen, never = _seen < _stored(before), _seen.is_(None) & (_registered() < _stored(before))
-    yield from _devices(connection, registration.c.device_group.is_not(None) & (seen | never))
-
-
-def fetch_devices(connection: sa.Connection, names: Iterable[str]) -> dict[str, Device]:
-    """Registered devices by name; those that are not registered are left out."""
-    found: dict[str, Device] = {}
-    wanted = iter(names)
-    while chunk := list(islice(wanted, _CHUNK)):
-        among = registration.c.device.in_(chunk)
-        found |= {device.name: device for device in _devices(connection, among) if device.name in set(chunk)}
-    return found
-
-
-def fetch_all(connection: sa.Connection, group: str | None = None) -> Iterator[Device]:
-    """Every registered device, or those of one group."""
-    where = sa.true() if group is None else registration.c.device_group == group
-    yield from (device for device in _devices(connection, where) if group in {None, device.group})
-
-
-def fetch_foreign(connection: sa.Connection, after: datetime) -> Iterator[Device]:
-    """Devices that announced themselves after `after` and are not registered."""
-    joined = announcement.outerjoin(registration, _same())
-    query = sa.select(announcement.c.device, _seen).select_from(joined)
-    for name, seen_at in connection.execute(query.where(registration.c.device.is_(None), _seen > _stored(after))):
-        yield Device(name, None, None, None, None, _instant(seen_at))
-
-
-def group_sizes(connection: sa.Connection) -> dict[str, int]:
-    """How many devices each group has."""
-    group = registration.c.device_group
+def group_sizes(connection: sa.Connection, groups: Iterable[str]) -> dict[str, int]:
+    """How many devices each of the groups has."""
+    group, wanted = registration.c.device_group, sorted(set(groups))
     by_bytes = sa.cast(group, sa.LargeBinary)
-    query = sa.select(sa.func.min(group), sa.func.count()).where(group.is_not(None)).group_by(by_bytes)
-    return {str(name): int(number) for name, number in connection.execute(query)}
-
-
-def head_counts(connection: sa.Connection, now: datetime) -> Mapping[str, int]:
-    """Devices by the status that the platform's view DeviceStatus gives them, 5 minutes counting as WARNING."""
-    normal, warning = _stored(now - _NORMAL), _stored(now - _WARNING)
-    status = sa.case(
-        (registration.c.device_group.is_(None), "WAITING_APPROVE"),
-        (_seen.is_(None), "UNKNOWN"),
-        (_seen > normal, "NORMAL"),
-        (_seen > warning, "WARNING"),
-        else_="FAIL",
-    )
-    joined = registration.outerjoin(announcement, _same())
-    query = sa.select(status.label("status"), sa.func.count()).select_from(joined).group_by(sa.text("status"))
-    counted = {str(name): int(number) for name, number in connection.execute(query)}
-    return {name: counted.get(name, 0) for name in ("NORMAL", "WARNING", "FAIL", "UNKNOWN", "WAITING_APPROVE")}
-
-
-def _devices(connection: sa.Connection, where: sa.ColumnElement[bool]) -> Iterator[Device]:
-    joined = registration.outerjoin(announcement, _same())
-    r = registration.c
-    query = sa.select(r.device, r.device_group, r.type, r.version, _registered(), _seen).select_from(joined)
-    for name, group, kind, version, registered_at, seen_at in connection.execute(query.where(where)):
-        # A zero date is no time: such a device counts as registered for ever.
-        yield Device(name, group, kind, version, _instant(registered_at) or _EPOCH, _instant(seen_at))
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+    sizes: dict[str, int] = {}
+    # In few statements, for groups have no index: each of them reads every registration.
+    for start in range(0, len(wanted), _GROUPS):
+        among = group.in_(wanted[start : start + _GROUPS])
+        query = sa.select(sa.func.min(group), sa.func.count()).where(among).group_by(by_bytes)
+        sizes |= {str(name): int(number) for name, number in connection.execute(query)}
+    return sizes
 
 
 def _same() -> sa.ColumnElement[bool]:
@@ -129,17 +161,6 @@ def _same() -> sa.ColumnElement[bool]:
     return (ours == theirs) & (sa.cast(ours, sa.LargeBinary) == sa.cast(theirs, sa.LargeBinary))
 
 
-def _registered() -> sa.ColumnElement[Any]:
-    return sa.func.coalesce(
-        registration.c.registrationDate, registration.c.creationDate, type_=registration.c.creationDate.type
-    )
-
-
-def _stored(instant: datetime) -> datetime:
-    """As the platform stores it: naive UTC. A fraction of a second is kept, where the dialect can compare it."""
-    return instant.astimezone(UTC).replace(tzinfo=None)
-
-
-def _instant(stored: object) -> datetime | None:
+def _instant(time: StoredTime, stored: object, now: datetime) -> datetime | None:
     """None for a zero date too, which the driver hands over as text."""
-    return stored.replace(tzinfo=UTC) if isinstance(stored, datetime) else None
+    return time.to_instant(stored, now) if isinstance(stored, datetime) else None

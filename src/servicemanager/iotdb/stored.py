@@ -8,9 +8,10 @@ so that a range of wall times is a range of instants.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -18,6 +19,8 @@ import numpy.typing as npt
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
+from servicemanager.errors import DatabaseRefused
+from servicemanager.iotdb.engine import Database
 from servicemanager.iotdb.window import SECOND, Window, end_of_gap, in_gap
 
 Ints = npt.NDArray[np.int64]
@@ -33,6 +36,9 @@ class StoredTime(Protocol):
 
     def to_stored(self, instant: datetime) -> datetime: ...
 
+    def to_instant(self, stored: datetime, until: datetime) -> datetime:
+        """The last instant up to `until` that is stored so; without one, the first."""
+
     def to_window(self, begin: datetime, end: datetime) -> Window: ...
 
     def to_utc(self, stored_us: Ints) -> Ints: ...
@@ -44,6 +50,9 @@ class UtcTime:
 
     def to_stored(self, instant: datetime) -> datetime:
         return instant.astimezone(UTC).replace(tzinfo=None)
+
+    def to_instant(self, stored: datetime, until: datetime) -> datetime:  # noqa: ARG002 -- there is only one
+        return stored.replace(tzinfo=UTC)
 
     def to_window(self, begin: datetime, end: datetime) -> Window:
         return Window(begin.replace(tzinfo=UTC), end.replace(tzinfo=UTC))
@@ -60,6 +69,10 @@ class WallTime:
 
     def to_stored(self, instant: datetime) -> datetime:
         return instant.astimezone(self.zone).replace(tzinfo=None)
+
+    def to_instant(self, stored: datetime, until: datetime) -> datetime:
+        first, last = self._instant(stored), stored.replace(tzinfo=self.zone, fold=1).astimezone(UTC)
+        return last if first < last <= until else first
 
     def to_window(self, begin: datetime, end: datetime) -> Window:
         """The instants of the wall times from `begin` to `end`; never empty."""
@@ -95,6 +108,22 @@ class WallTime:
 def stored_time(kind: sa.types.TypeEngine[object], zone: str) -> StoredTime:
     """The maps of a column of the type `kind`; `zone` is that of wall times."""
     return WallTime(ZoneInfo(zone)) if isinstance(kind, mysql.DATETIME) else UtcTime()
+
+
+def stored_times(database: Database, columns: Iterable[sa.Column[Any]], zone: str) -> list[StoredTime]:
+    """The maps of some columns of the platform's tables. Raises DatabaseRefused where a table is missing."""
+    columns = list(columns)
+    with database.reading() as connection:
+        inspector, types = sa.inspect(connection), {}
+        for name in {column.table.name for column in columns}:
+            try:
+                types[name] = {column["name"]: column["type"] for column in inspector.get_columns(name)}
+            except sa.exc.NoSuchTableError as error:
+                raise DatabaseRefused(
+                    f"There is no table {name} at {database.place}: check MYSQL_DATABASE, and the rights of the user."
+                ) from error
+    # A column that is missing is the matter of whoever asks for it.
+    return [stored_time(types[column.table.name].get(column.name, column.type), zone) for column in columns]
 
 
 def stored_micros(time: StoredTime, instant: datetime) -> int:

@@ -124,7 +124,7 @@ class Service:
         from servicemanager.archive.proof import Stores
         from servicemanager.archive.restore import RestoreJob
 
-        zone = self.settings.mysql.datetime_zone or self.settings.timezone
+        zone = self.settings.wall_zone
         return RestoreJob(database, Stores(store, self.open_store), days, target, zone, source)
 
     def adopt(self, database: Database, store: ObjectStore, progress: Progress) -> Adoption:
@@ -193,8 +193,10 @@ class Service:
     def check(self, database: Database, channels: Sequence[Channel] = ()) -> Check:
         """A look at the devices, whose news go to `channels`."""
         from servicemanager.health.check import Check
+        from servicemanager.iotdb.devices import Devices
 
-        return Check(database, self.rules(), [channel.name for channel in channels])
+        devices = Devices.open(database, self.settings.wall_zone)
+        return Check(database, devices, self.rules(), [channel.name for channel in channels])
 
     def devices_job(self, database: Database, console: TextIO | None = None) -> DevicesJob:
         from servicemanager.health.job import DevicesJob
@@ -211,7 +213,7 @@ class Service:
     def history_job(self, database: Database) -> HistoryJob:
         from servicemanager.health.history_status import HistoryJob
 
-        return HistoryJob(database, self.settings.health.history_kept)
+        return HistoryJob.open(database, self.settings.wall_zone, self.settings.health.history_kept)
 
     def lost_database(self) -> LostDatabase:
         """What is told when the database is down, and remembered on this machine meanwhile."""
@@ -234,7 +236,7 @@ class Service:
             database,
             self.facts(database),
             self.settings.zone,
-            self.settings.mysql.datetime_zone or self.settings.timezone,
+            self.settings.wall_zone,
             Stores(store, self.open_store) if store else None,
             wishes,
             asked.found,
@@ -249,8 +251,7 @@ class Service:
         settings = self.settings.messages
         unread = timedelta(days=settings.unread_days) if settings.unread_days else None
         retention = Retention(timedelta(days=settings.days), unread, settings.persistent)
-        zone = self.settings.mysql.datetime_zone or self.settings.timezone
-        return MessagesJob(database, Messages.open(database, zone), retention)
+        return MessagesJob(database, Messages.open(database, self.settings.wall_zone), retention)
 
     def housekeeping_job(self, database: Database) -> HousekeepingJob:
         from servicemanager.housekeeping.job import HousekeepingJob
@@ -261,7 +262,7 @@ class Service:
         """Raises DatabaseRefused where the table is not the platform's."""
         from servicemanager.iotdb.facts import Facts
 
-        return Facts.open(database, self.settings.mysql.datetime_zone or self.settings.timezone)
+        return Facts.open(database, self.settings.wall_zone)
 
     def _embedded_database(self) -> Database:
         from servicemanager.iotdb.sqlite import create_platform, open_sqlite
