@@ -65,6 +65,22 @@ def test_after_a_time_without_checks_devices_get_grace_but_not_when_checks_are_a
     assert look(rare, seen, HOUR, MINUTE, HOUR).contact is Contact.NORMAL
 
 
+def test_rare_contacts_are_no_gap_in_which_a_dead_board_could_hide():
+    watch, settled = None, timedelta(0)
+    for minutes in range(0, 120, 10):
+        now = NOW + minutes * MINUTE
+        # All boards announce themselves together, six minutes before each check.
+        view = look(watch, Heard(now, now - 6 * MINUTE, now - 6 * MINUTE, 3), HOUR, settled, 9 * HOUR)
+        watch = view.watch
+    assert view.admits_alarms
+    assert view.horizon.silence_since(NOW - 6 * MINUTE) == 110 * MINUTE
+
+
+def test_after_half_a_limit_without_checks_boards_that_are_not_back_yet_get_grace():
+    before = Watch(NOW - 40 * MINUTE, interval=10 * MINUTE)
+    assert look(before, Heard(NOW, NOW), HOUR, 10 * MINUTE, HOUR).contact is Contact.SETTLING
+
+
 def test_a_silence_holds_from_its_start_up_to_its_end():
     silence = Silence(Target.GROUP, "shop", "works", NOW, NOW + HOUR)
     held = [silence.holds(NOW + n * HOUR, ZoneInfo("UTC")) for n in (-1, 0, 1)]

@@ -17,8 +17,8 @@ from servicemanager.health.assess import Gap, Horizon
 
 #: With fewer boards, the silence of all of them says nothing about the gateway.
 FLEET = 3
-#: Silence of the whole fleet that is worth asking about, and that counts as a gap.
-ODD, QUIET = timedelta(minutes=1), timedelta(minutes=5)
+#: Silence of the whole fleet that is worth asking about.
+ODD = timedelta(minutes=1)
 
 
 class Contact(StrEnum):
@@ -92,12 +92,16 @@ class View:
 
 
 def look(before: Watch | None, heard: Heard, limit: timedelta, grace: timedelta, keep: timedelta) -> View:
-    """Judge the platform. It is lost after `limit` of quiet, and settled after `grace`; gaps are kept for `keep`."""
+    """Judge the platform. It is lost after `limit` of quiet, and settled after `grace`; gaps are kept for `keep`.
+
+    Quiet counts as a gap from half the limit on: boards that announce themselves more rarely than all at once every few
+    minutes leave shorter ones all the time, and whoever missed no more than that has as long to be heard again.
+    """
     now, latest_at = heard.now, heard.latest_at
     watch = before or Watch(now)
     gaps, quiet_since = _gaps(watch, heard, keep), None
     is_fleet = heard.fleet >= FLEET and latest_at is not None
-    if is_fleet and latest_at and now - latest_at >= QUIET:
+    if is_fleet and latest_at and now - latest_at >= limit / 2:
         quiet_since = latest_at
     settle_until = _settle_until(watch, now, limit, grace, gaps)
     after = Watch(now, max(timedelta(0), now - watch.checked_at), quiet_since, settle_until, gaps)
@@ -127,6 +131,6 @@ def _settle_until(
     ends = [watch.settle_until] if watch.settle_until else []
     if gaps and gaps != watch.gaps:
         ends.append(gaps[-1].end_at + grace)
-    if now - watch.checked_at > max(limit, 3 * watch.interval):
+    if now - watch.checked_at > max(limit / 2, 3 * watch.interval):
         ends.append(now + grace)
     return max((end for end in ends if end > now), default=None)
