@@ -2,7 +2,14 @@
 
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["support.mariadb", "support.iotdb", "support.s3server", "support.exports", "support.sites"]
+pytest_plugins = [
+    "support.mariadb",
+    "support.iotdb",
+    "support.s3server",
+    "support.exports",
+    "support.sites",
+    "support.topic",
+]
 
 # How long an example takes says more about what else the machine does than about the code.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])

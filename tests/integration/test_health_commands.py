@@ -155,6 +155,48 @@ def test_a_database_that_is_down_is_told_once_and_so_is_its_end(installation):
         assert "==" not in installation.run("run-job", "devices", **there).stdout
 
 
+def test_the_news_reaches_a_subscriber_of_the_topic_as_they_stand_in_the_outbox(installation, topic):
+    sns, received = topic
+    aws = {
+        "AWS_TOPICARN": sns.topic,
+        "AWS_ENDPOINT": sns.access.endpoint,
+        "AWS_ACCESSKEYID": sns.access.access_key_id,
+        "AWS_SECRETACCESSKEY": sns.access.secret_access_key,
+    }
+    installation.announce(SHOP, 70)
+    ran = installation.run("run-job", "devices", **aws)
+    assert ran.status == 0, ran.stderr
+    query = f"SELECT subject, body FROM {installation.schema}.sm_outbox WHERE delivered_at IS NOT NULL"
+    ((subject, body),) = received()
+    assert installation.server.execute(query) == [(subject, body)]
+    assert subject == "1 shop down (#1)"
+    refused = installation.run("run-job", "devices", **{**aws, "AWS_TOPICARN": f"{sns.topic}-of-others"})
+    assert refused.status == 0
+    installation.announce(SHOP[:1], 0)
+    installation.announce(["B1"], 70)
+    refused = installation.run("run-job", "devices", **{**aws, "AWS_TOPICARN": f"{sns.topic}-of-others"})
+    assert (refused.status, "correct aws.topicArn" in refused.stderr) == (1, True), refused.stderr
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_machine_whose_clock_is_an_hour_off_decides_as_every_other(installation, hours):
+    """Here it is the server's clock that is off; only how one differs from the other can matter."""
+    execute, schema = installation.server.execute, installation.schema
+    execute(f"SET GLOBAL init_connect = 'SET timestamp = UNIX_TIMESTAMP() + {hours * 3600}'")
+    try:
+        for minutes, told in ((50, 0), (70, 1), (75, 0)):
+            now = datetime.now(UTC) + timedelta(hours=hours)
+            installation.platform.announce(["B1", "B2", "B3"], now)
+            installation.platform.announce(SHOP, now - timedelta(minutes=minutes))
+            ran = installation.run("run-job", "devices")
+            assert (ran.status, ran.stdout.count("== 1 shop down (#1)")) == (0, told), ran.stderr
+        assert execute(f"SELECT COUNT(*) FROM {schema}.sm_outbox") == [(1,)]
+        said = installation.run("devices", "--explain", "A1").stdout
+        assert said == "A1 is silent: it was last heard 75 minutes ago, and the limit is 60 minutes.\n"
+    finally:
+        execute("SET GLOBAL init_connect = ''")
+
+
 def test_history_records_head_counts_and_forgets_what_is_old(installation):
     installation.announce(SHOP[:1], 7)
     execute = installation.server.execute
