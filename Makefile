@@ -34,7 +34,6 @@ format: $(STAMP)
 bench: $(STAMP)
 	./scripts/ensure-mariadb
 	$(PY) -m benchmarks
-	$(PY) -m benchmarks.health
 
 # Pin anew, to the newest versions that pyproject.toml allows: all for the developers, and of the same versions what an
 # installation needs. Needs uv.

@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from benchmarks import export, statistics
+from benchmarks import export, health, statistics
 from benchmarks.harness import SERVER_OPTIONS, report, save
 
 from support.mariadb import private_server
@@ -29,6 +29,7 @@ def main() -> None:
     ):
         parts = (export, statistics)
         runs = [each for part in parts for rows in sizes for each in part.measure(server, rows, Path(folder))]
+        runs += health.measure(server)
         text = report(runs, server)
     save("# Results", text)
     sys.stdout.write(text)
