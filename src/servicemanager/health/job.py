@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 
 from servicemanager.alerts.channel import Channel
 from servicemanager.alerts.delivery import Delivery
@@ -18,6 +19,8 @@ from servicemanager.jobs.job import JobContext, JobResult
 
 #: How long a run waits for a channel that does not take a message: a short outage is over by then.
 PATIENCE = timedelta(seconds=20)
+#: Decisions in the log; how many there are of each reason stands in the counts.
+_SAID = 100
 
 
 @dataclass(frozen=True)
@@ -37,9 +40,8 @@ class DevicesJob:
         with self.database.transaction() as tx:
             context.lease.pass_fence(tx)
             checked = self.check.run(tx)
-        for decision in checked.decisions:
-            if decision.changes:
-                context.progress.say("decided", subject=decision.incident.subject, reason=decision.reason.value)
+        for decision in islice((each for each in checked.decisions if each.changes), _SAID):
+            context.progress.say("decided", subject=decision.incident.subject, reason=decision.reason.value)
         outbox = Outbox(self.database)
         delivery = Delivery(outbox, self.channels, self.chance, context.stop.wait)
         delivered = delivery.run(self.patience)
