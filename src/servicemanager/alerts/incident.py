@@ -146,15 +146,7 @@ def _advanced(member: Member, seen: Observation | None, now: datetime) -> Member
         case Wrong() if member.ended:
             return _opened(member.key, seen, member.opened, member.told, now)
         case Wrong():
-            return replace(
-                member,
-                subject=seen.subject,
-                group=seen.group,
-                trouble=seen.trouble,
-                type=seen.type,
-                version=seen.version,
-                better_at=None,
-            )
+            return _still(member, seen)
         case Right() if not member.ended:
             better_at = member.better_at or seen.contact_at
             back = seen.contact_at - better_at >= seen.settle
@@ -163,6 +155,21 @@ def _advanced(member: Member, seen: Observation | None, now: datetime) -> Member
         case Gone() if not member.ended:
             return replace(member, better_at=now, ended=Ending.GONE)
     return member
+
+
+def _still(member: Member, seen: Wrong) -> Member:
+    known = (member.subject, member.group, member.trouble, member.type, member.version, member.better_at)
+    if known == (seen.subject, seen.group, seen.trouble, seen.type, seen.version, None):
+        return member  # the very same, which is compared at no cost
+    return replace(
+        member,
+        subject=seen.subject,
+        group=seen.group,
+        trouble=seen.trouble,
+        type=seen.type,
+        version=seen.version,
+        better_at=None,
+    )
 
 
 def _opened(key: str, seen: Wrong, past: Iterable[datetime], told: Told, now: datetime) -> Member:
@@ -178,9 +185,13 @@ def _by_subject(before: Sequence[Incident], members: Iterable[Member], now: date
         grouped.setdefault(member.subject, {})[member.key] = member
     known = {incident.subject: incident for incident in before}
     return [
-        replace(known[subject], members=its) if subject in known else _new(subject, its, now)
+        _changed(known[subject], its) if subject in known else _new(subject, its, now)
         for subject, its in grouped.items()
     ]
+
+
+def _changed(incident: Incident, members: Mapping[str, Member]) -> Incident:
+    return incident if members == incident.members else replace(incident, members=members)
 
 
 def _new(subject: str, members: Mapping[str, Member], now: datetime) -> Incident:

@@ -71,7 +71,7 @@ def save_decisions(
     after = [decision.told(now).closed_if_over(now) for decision in decisions]
     numbers = save_incidents(tx, before, after)
     return [
-        replace(decision, incident=replace(decision.incident, number=number))
+        decision if decision.incident.number else replace(decision, incident=replace(decision.incident, number=number))
         for decision, number in zip(decisions, numbers, strict=True)
     ]
 
