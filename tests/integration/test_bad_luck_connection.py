@@ -42,12 +42,11 @@ def proxy(site) -> Iterator[TcpProxy]:
 
 
 def run_through(proxy: TcpProxy, site: Site) -> None:
-    """An export in this process, its patience shortened; only what reads rows goes straight to the server."""
+    """An export in this process, its patience shortened."""
     login = replace(site.iotdb.login, hosts=(("127.0.0.1", proxy.port),))
     with closing(open_mysql(login)) as database, stamina.set_testing(True, attempts=3, cap=True):
         upgrade(database)
-        mixed = replace(database, reader_url=site.iotdb.database.reader_url)
-        run(make_job(replace(site.iotdb, database=mixed), site.store, site.staging))
+        run(make_job(replace(site.iotdb, database=database), site.store, site.staging))
 
 
 def test_a_connection_cut_while_rows_are_read_ends_the_run_in_a_sentence(site, proxy):

@@ -21,7 +21,6 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import boto3  # noqa: F401
-import connectorx  # noqa: F401
 import numpy.ma  # noqa: F401
 import pyarrow.compute  # noqa: F401
 import pytest

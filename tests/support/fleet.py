@@ -44,9 +44,7 @@ class ClockedDatabase(Database):
 
 
 def clocked(database: Database, clock: HandClock) -> ClockedDatabase:
-    return ClockedDatabase(
-        database.engine, database.dialect, database.place, database.reader_url, database.account, clock
-    )
+    return ClockedDatabase(database.engine, database.dialect, database.place, database.account, clock)
 
 
 @dataclass

@@ -21,8 +21,8 @@ def settle() -> None:
 def part_from_native_stderr() -> None:
     """Give Python's stderr a descriptor of its own and let native libraries write to nowhere.
 
-    A database connection that dies while connectorx reads makes it print a stack trace to descriptor 2,
-    before our own sentence says the same in words.
+    What they have to say there (Arrow's warnings, an allocator's) is no sentence for people, and may come in
+    the middle of one.
     """
     sys.stderr.flush()
     own = os.dup(2)

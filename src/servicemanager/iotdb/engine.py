@@ -29,8 +29,6 @@ class Database:
     dialect: Dialect
     #: Where it is, for messages: never with a password.
     place: str
-    #: The address that the reader of Arrow batches connects to: with the password, so never shown.
-    reader_url: Callable[[], str]
     #: The account that the server takes us for, as a GRANT names it; empty where there are no accounts.
     account: Callable[[], str] = str
 

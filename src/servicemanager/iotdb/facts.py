@@ -5,7 +5,7 @@ Nothing here decides anything: a window's rows are deleted by whoever holds the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from servicemanager.iotdb.columns import INTEGERS, STORED, STRINGS
 from servicemanager.iotdb.engine import Database
 from servicemanager.iotdb.fingerprint import EMPTY, Fingerprint
-from servicemanager.iotdb.reader import READ_SCHEMA, read_mysql, read_sqlite
+from servicemanager.iotdb.reader import READ_SCHEMA, iter_mysql, iter_sqlite
 from servicemanager.iotdb.shape import Shape, describe
 from servicemanager.iotdb.spelling import (
     EARLIEST_TIMESTAMP,
@@ -157,8 +157,13 @@ class Facts:
 
         All of them are in memory at once, so `window` must be bounded.
         """
+        return pa.concat_tables([_COMPACT.empty_table(), *self.iter_rows(window)])
+
+    def iter_rows(self, window: Window) -> Iterator[pa.Table]:
+        """The same as they come, in tables of a bounded size; the server waits until the next one is asked for."""
         query = self._sql.select(self._where(window))
-        return _compact(_READERS[self._database.dialect](self._database, query).to_batches())
+        for batch in _READERS[self._database.dialect](self._database, query):
+            yield pa.Table.from_batches([batch]).cast(_COMPACT)
 
     def fingerprints(
         self, connection: sa.Connection, windows: Sequence[Window], *, lock: bool = False
@@ -201,15 +206,7 @@ class Facts:
         return int(self._query(f"SELECT COUNT(*) FROM {self.shape.table} WHERE {where}")[0][0])
 
 
-def _compact(batches: list[pa.RecordBatch]) -> pa.Table:
-    """Takes the batches out of the list: what the reader made is freed piece by piece."""
-    tables = [_COMPACT.empty_table()]
-    while batches:
-        tables.append(pa.Table.from_batches([batches.pop()]).cast(_COMPACT))
-    return pa.concat_tables(tables)
-
-
-_READERS: dict[str, Callable[[Database, str], pa.Table]] = {"mysql": read_mysql, "sqlite": read_sqlite}
+_READERS: dict[str, Callable[[Database, str], Iterator[pa.RecordBatch]]] = {"mysql": iter_mysql, "sqlite": iter_sqlite}
 
 
 def _statements(database: Database, shape: Shape) -> Statements:

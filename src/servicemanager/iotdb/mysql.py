@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import socket
 import ssl
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pymysql
 import sqlalchemy as sa
@@ -41,7 +39,7 @@ class Login:
     #: disabled, required, verify_ca or verify_identity, as MySQL's own clients mean them.
     ssl_mode: str = "disabled"
     ssl_ca: Path | None = None
-    #: All connections together, the reader's one included.
+    #: All connections together.
     connection_limit: int = 10
     #: Silence after which the server drops a session.
     idle_limit: timedelta = timedelta(seconds=5)
@@ -55,50 +53,36 @@ def open_mysql(login: Login) -> Database:
     engine = sa.create_engine(
         "mysql+pymysql://",
         creator=hosts.connect,
-        pool_size=login.connection_limit - 1,
+        pool_size=login.connection_limit,
         max_overflow=0,
         pool_pre_ping=True,
     )
     names = ",".join(f"{name}:{port}" for name, port in login.hosts)
-    database = Database(engine, "mysql", f"{names}/{login.database}", hosts.reader_url, lambda: hosts.account)
+    database = Database(engine, "mysql", f"{names}/{login.database}", lambda: hosts.account)
     with translating(database.place), engine.connect():
         return database
 
 
 class _Hosts:
-    """Remembers which host answered last, for the reader must ask the same one."""
+    """Remembers which host answered last, for a silent one costs seconds, and as whom it knows us."""
 
     def __init__(self, login: Login) -> None:
         self._login = login
-        self._lock = threading.Lock()
-        self._current = login.hosts[0]
+        self._last = login.hosts[0]
         self.account = ""
 
     def connect(self) -> pymysql.Connection[Any]:
         failures: list[ServiceManagerError] = []
-        for host in self._login.hosts:
+        last = self._last
+        for host in (last, *(host for host in self._login.hosts if host != last)):
             try:
                 connection = _connect(self._login, *host)
             except ServiceManagerError as error:
                 failures.append(error)
             else:
-                with self._lock:
-                    self._current, self.account = host, _account(connection)
+                self._last, self.account = host, _account(connection)
                 return connection
         raise _combined(failures)
-
-    def reader_url(self) -> str:
-        login = self._login
-        with self._lock:
-            name, port = self._current
-        host = f"[{name}]" if ":" in name else name
-        ca = f"&ssl-ca={quote(str(login.ssl_ca))}" if login.ssl_ca else ""
-        user = f"{quote(login.user, safe='')}:{quote(login.password, safe='')}"
-        # Without prefer_socket=false the reader leaves TCP, and with it TLS, for a socket on loopback.
-        return (
-            f"mysql://{user}@{host}:{port}/{quote(login.database)}"
-            f"?prefer_socket=false&ssl-mode={login.ssl_mode.upper()}{ca}"
-        )
 
 
 def _keep_alive(connection: pymysql.Connection[Any]) -> None:

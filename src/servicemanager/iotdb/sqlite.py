@@ -28,7 +28,7 @@ def open_sqlite(path: Path) -> Database:
         _make_folder(path)
         with engine.connect() as connection:
             connection.execute(sa.text("SELECT 1"))
-    return Database(engine=engine, dialect="sqlite", place=place, reader_url=lambda: place)
+    return Database(engine=engine, dialect="sqlite", place=place)
 
 
 def create_platform(database: Database) -> None:
