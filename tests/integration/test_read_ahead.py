@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
@@ -34,23 +34,24 @@ def windows(iotdb, store, staging):
 
 
 def threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("read ahead")]
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("ahead")]
 
 
 @pytest.mark.parametrize("iotdb", FORMS, indirect=True)
 @pytest.mark.parametrize("store", ["folder"], indirect=True)
 @pytest.mark.parametrize("ahead", [True, False])
 def test_each_window_is_read_and_counted(tools, windows, ahead):
-    found = list(read_ahead(dataclasses.replace(tools, ahead=ahead), windows))
-    assert [each.rows.num_rows for each in found] == [10, 8, 4]
-    assert [fingerprint_rows(each.rows) for each in found] == [each.counted for each in found]
+    for purge in (False, True):
+        found = [(each.rows, each.counted()) for each in read_ahead(replace(tools, ahead=ahead), windows, purge=purge)]
+        assert [rows.num_rows for rows, _ in found] == [10, 8, 4]
+        assert [fingerprint_rows(rows).count for rows, _ in found] == [counted for _, counted in found]
     assert threads() == []
 
 
 @pytest.mark.parametrize("iotdb", FORMS, indirect=True)
 @pytest.mark.parametrize("store", ["folder"], indirect=True)
 def test_a_reading_that_is_given_up_leaves_no_thread(tools, windows):
-    with closing(read_ahead(tools, windows)) as readings:
+    with closing(read_ahead(tools, windows, purge=False)) as readings:
         assert next(readings).rows.num_rows == 10
     assert threads() == []
 
@@ -59,6 +60,6 @@ def test_a_reading_that_is_given_up_leaves_no_thread(tools, windows):
 @pytest.mark.parametrize("store", ["folder"], indirect=True)
 def test_what_goes_wrong_in_another_thread_is_told_here(tools, windows, iotdb):
     iotdb.execute("ALTER TABLE Facts RENAME TO Elsewhere")
-    with closing(read_ahead(tools, windows)) as readings, pytest.raises(ServiceManagerError):
+    with closing(read_ahead(tools, windows, purge=False)) as readings, pytest.raises(ServiceManagerError):
         next(readings)
     assert threads() == []

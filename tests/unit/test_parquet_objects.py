@@ -25,6 +25,7 @@ from servicemanager.archive.parquet import (
     Content,
     Label,
     Name,
+    arranged,
     day_folder,
     parse_key,
     read_object,
@@ -78,7 +79,7 @@ def make_object(rows: list[tuple], time=TIMES["timestamp"]) -> tuple[Label, byte
     """An object that holds `rows`."""
     table, sink = to_table(rows), io.BytesIO()
     label = Label(DATABASE, WINDOW, date(2026, 11, 20), 0, fingerprint_rows(table))
-    assert write_object(sink, table, time, label) == hashlib.sha256(sink.getvalue()).hexdigest()
+    assert write_object(sink, arranged(table, time), label) == hashlib.sha256(sink.getvalue()).hexdigest()
     return label, sink.getvalue()
 
 

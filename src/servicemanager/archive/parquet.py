@@ -137,17 +137,20 @@ class _Hashed:
         return self._hash.hexdigest()
 
 
-def write_object(sink: BinaryIO, rows: pa.Table, time: StoredTime, label: Label) -> str:
-    """Write `rows` (in READ_SCHEMA, in any order) as an object, and return the SHA-256 of all bytes written.
+def arranged(rows: pa.Table, time: StoredTime) -> pa.Table:
+    """Rows in READ_SCHEMA, in any order, as an object holds them: each GROUP_ROWS sorted by themselves."""
+    starts = range(0, rows.num_rows, GROUP_ROWS)
+    groups = [_to_archive(_sorted(rows.slice(start, GROUP_ROWS)), time) for start in starts]
+    return pa.concat_tables([_schema(time).empty_table(), *groups])
 
-    Each GROUP_ROWS rows are sorted by themselves.
-    """
+
+def write_object(sink: BinaryIO, rows: pa.Table, label: Label) -> str:
+    """Write `arranged` rows as an object, and return the SHA-256 of all bytes written."""
     hashed = _Hashed(sink)
-    writer = pq.ParquetWriter(hashed, _schema(time), compression="zstd", compression_level=3, write_page_checksum=True)
+    writer = pq.ParquetWriter(hashed, rows.schema, compression="zstd", compression_level=3, write_page_checksum=True)
     try:
         for start in range(0, rows.num_rows, GROUP_ROWS):
-            group = _sorted(rows.slice(start, GROUP_ROWS))
-            writer.write_table(_to_archive(group, time), row_group_size=_PAGE_GROUP_ROWS)
+            writer.write_table(rows.slice(start, GROUP_ROWS), row_group_size=_PAGE_GROUP_ROWS)
         writer.add_key_value_metadata(label.to_metadata())
         writer.close()
     except BaseException:
@@ -199,6 +202,21 @@ def iter_groups(body: bytes, name: str) -> Iterator[Content]:
             yield Content(label, file.read_row_group(group).cast(layout))
     except (pa.ArrowException, ValueError, KeyError, OSError) as error:
         raise ArchiveDamaged(f"{name} can't be read as an object of this archive: {error}.") from error
+
+
+def holds_exactly(body: bytes, rows: pa.Table) -> bool:
+    """Whether an object, decoded, is made of just these `arranged` rows, to the last bit and in the same order."""
+    try:
+        file = pq.ParquetFile(pa.BufferReader(body), page_checksum_verification=True)
+        start = 0
+        for number in range(file.num_row_groups):
+            group = file.read_row_group(number)
+            if not group.equals(rows.slice(start, group.num_rows)):
+                return False
+            start += group.num_rows
+    except (pa.ArrowException, OSError):
+        return False
+    return start == rows.num_rows
 
 
 def read_object(body: bytes, name: str) -> Content:

@@ -1,89 +1,106 @@
 """The rows of windows and what the database counts for them: read while earlier windows are sealed and put.
 
 Reading and counting are two queries at a time, each in a thread of its own, because the server answers each
-of them on one core only. Memory holds the batch that is being worked on and the next one.
+of them on one core only. Memory holds the window that is being worked on, the next one, and what comes with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import cache, partial
 
 import pyarrow as pa
 
+from servicemanager.archive.ahead import ahead
+from servicemanager.export.gather import Expected, gather
 from servicemanager.export.plan import PlannedWindow
 from servicemanager.export.tools import Tools
-from servicemanager.iotdb.fingerprint import Fingerprint
+from servicemanager.iotdb.fingerprint import Count
 from servicemanager.iotdb.window import Window
 
-#: Rows of adjacent windows that are read by one query.
+#: Rows of adjacent windows that one query reads while nothing is deleted. Most of a table is read faster in its own
+#: order than by index, and the server knows. More would keep it from clearing away old versions of rows for too long.
+STREAM_ROWS = 5_000_000
+#: The same where the rows are deleted soon after.
 BATCH_ROWS = 250_000
-#: The same where each query scans the whole table.
+#: The same where besides each query scans the table.
 SCAN_ROWS = 350_000
+#: Rows that may wait for earlier ones, where a table does not keep them in the order of their arrival.
+_WAITING_ROWS = 500_000
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One window as it was read, and as the database counts it: they differ where rows arrived in between."""
+    """One window as it was read, and, on request, as the database counts it: rows may have arrived in between."""
 
     rows: pa.Table
-    counted: Fingerprint
+    counted: Callable[[], Count]
 
 
 def read_window(tools: Tools, window: Window) -> Reading:
-    return _readings(tools, [window], _read(tools, [window]), _count(tools, [window]))[0]
+    return Reading(tools.facts.read(window), lambda: _count(tools, [window])[0])
 
 
-def read_ahead(tools: Tools, planned: Sequence[PlannedWindow]) -> Generator[Reading]:
+def read_ahead(tools: Tools, planned: Sequence[PlannedWindow], *, purge: bool) -> Generator[Reading]:
     """A reading of each of the windows, in their order. To be closed where it is not used up."""
-    batches = batches_of(planned, BATCH_ROWS if tools.facts.shape.indexed else SCAN_ROWS)
-    if not tools.ahead:
-        for batch in batches:
-            yield from _readings(tools, batch, _read(tools, batch), _count(tools, batch))
-        return
-    with ThreadPoolExecutor(2, "read ahead") as pool:
-        begun = _begin(pool, tools, next(batches, None))
-        while begun:
-            batch, rows, counted = begun
-            readings = _readings(tools, batch, rows.result(), counted.result())
-            del rows
-            begun = _begin(pool, tools, next(batches, None))
-            yield from readings
+    threads = 1 if tools.ahead else 0
+    with (
+        closing(_tables(tools, planned, purge=purge)) as tables,
+        closing(ahead(lambda _: next(tables), planned, threads)) as read,
+        closing(_counts(tools, planned, threads)) as counts,
+    ):
+        for (_, rows), counted in zip(read, counts, strict=True):
+            yield Reading(rows(), counted)
 
 
-_Begun = tuple[list[Window], Future[pa.Table], Future[list[Fingerprint]]]
+def _tables(tools: Tools, planned: Sequence[PlannedWindow], *, purge: bool) -> Generator[pa.Table]:
+    few = BATCH_ROWS if tools.facts.shape.indexed else SCAN_ROWS
+    for batch in batches_of(planned, few if purge else STREAM_ROWS):
+        done = 0
+        for rows in _read(tools, batch, _WAITING_ROWS):
+            done += 1
+            yield rows
+        for smaller in batches_of(batch[done:], few):
+            yield from _read(tools, smaller)
 
 
-def _begin(pool: ThreadPoolExecutor, tools: Tools, batch: list[Window] | None) -> _Begun | None:
-    return (batch, pool.submit(_read, tools, batch), pool.submit(_count, tools, batch)) if batch else None
+def _read(tools: Tools, batch: Sequence[PlannedWindow], limit: int | None = None) -> Iterator[pa.Table]:
+    facts = tools.facts
+    windows = [Expected(facts.micros(p.window.start_at), facts.micros(p.window.end_at), p.rows) for p in batch]
+    with closing(facts.iter_rows(Window(batch[0].window.start_at, batch[-1].window.end_at))) as tables:
+        yield from gather(tables, windows, facts.no_rows, limit)
 
 
-def batches_of(planned: Sequence[PlannedWindow], limit: int) -> Iterator[list[Window]]:
+def _counts(tools: Tools, planned: Sequence[PlannedWindow], threads: int) -> Generator[Callable[[], Count]]:
+    """Window by window; where each query scans the table, of many at once."""
+    batches = [[each] for each in planned] if tools.facts.shape.indexed else batches_of(planned, STREAM_ROWS)
+    windows = ([each.window for each in batch] for batch in batches)
+    with closing(ahead(partial(_count, tools), windows, threads)) as counted:
+        for batch, wait in counted:
+            found = cache(wait)
+            yield from (partial(_one_of, found, number) for number in range(len(batch)))
+
+
+def _count(tools: Tools, windows: Sequence[Window]) -> list[Count]:
+    with tools.database.reading() as connection:
+        return tools.facts.count_bound(connection, windows)
+
+
+def _one_of(found: Callable[[], list[Count]], number: int) -> Count:
+    return found()[number]
+
+
+def batches_of(planned: Sequence[PlannedWindow], limit: int) -> Iterator[list[PlannedWindow]]:
     """Windows that follow on one another without a gap, up to `limit` rows together, or one that holds more."""
-    batch: list[Window] = []
+    batch: list[PlannedWindow] = []
     rows = 0
     for each in planned:
-        if batch and (batch[-1].end_at != each.window.start_at or rows + each.rows > limit):
+        if batch and (batch[-1].window.end_at != each.window.start_at or rows + each.rows > limit):
             yield batch
             batch, rows = [], 0
-        batch.append(each.window)
+        batch.append(each)
         rows += each.rows
     if batch:
         yield batch
-
-
-def _read(tools: Tools, batch: Sequence[Window]) -> pa.Table:
-    return tools.facts.read(Window(batch[0].start_at, batch[-1].end_at))
-
-
-def _count(tools: Tools, batch: Sequence[Window]) -> list[Fingerprint]:
-    with tools.database.reading() as connection:
-        return tools.facts.fingerprints(connection, batch)
-
-
-def _readings(tools: Tools, batch: Sequence[Window], rows: pa.Table, counted: Sequence[Fingerprint]) -> list[Reading]:
-    if len(batch) == 1:
-        return [Reading(rows, counted[0])]
-    parted = [tools.facts.within(window, rows) for window in batch]
-    return [Reading(mine, theirs) for mine, theirs in zip(parted, counted, strict=True)]

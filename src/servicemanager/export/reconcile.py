@@ -71,7 +71,7 @@ def _live_rows(tools: Tools, piece: Slice) -> pa.Table:
     """The slice's rows as read, believed only when the database counts the same."""
     for _ in range(3):
         reading = read_window(tools, piece.window)
-        if reading.counted == fingerprint_rows(reading.rows):
+        if reading.counted() == fingerprint_rows(reading.rows).count:
             return reading.rows.cast(READ_SCHEMA)
     raise ArchiveDamaged(f"The rows of {piece.window} change while they are read: the next run tries again.")
 

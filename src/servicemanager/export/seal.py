@@ -15,7 +15,15 @@ import numpy as np
 import pyarrow as pa
 
 from servicemanager.archive.journal import Part
-from servicemanager.archive.parquet import MAX_BYTES, Label, iter_groups, read_object, write_object
+from servicemanager.archive.parquet import (
+    MAX_BYTES,
+    Label,
+    arranged,
+    holds_exactly,
+    iter_groups,
+    read_object,
+    write_object,
+)
 from servicemanager.archive.proof import sha256
 from servicemanager.errors import ArchiveDamaged, ArchiveRefused, ServiceManagerError, StagingFailed
 from servicemanager.export.read_ahead import Reading, read_window
@@ -48,14 +56,6 @@ class Sealed:
     moments: Mapping[Pair, Moments]
 
 
-@dataclass(frozen=True)
-class Decoded:
-    """What an object's bytes hold: a fingerprint for each stretch between the cuts, and the moments of all rows."""
-
-    fingerprints: list[Fingerprint]
-    moments: Mapping[Pair, Moments]
-
-
 def seal_window(tools: Tools, label: Label, reading: Reading) -> Sealed | None:
     """Seal the window of `label`, of which there is a first `reading`; None when it holds no rows.
 
@@ -79,13 +79,9 @@ def seal_window(tools: Tools, label: Label, reading: Reading) -> Sealed | None:
 def seal_rows(tools: Tools, label: Label, rows: pa.Table, slices: Sequence[tuple[int, Window]]) -> Sealed:
     """Seal rows that are already known to be in the database and not in the archive: a further generation."""
     edges = _edges(tools, [window for _, window in slices])
-    proofs = _between(fingerprint_slices(rows, edges), len(slices))
-    body = _stage(tools, rows, label.sealed(total(proofs)))
-    decoded = _read_back(body, edges)
-    _check(_between(decoded.fingerprints, len(slices)), proofs)
-    pairs = zip(slices, proofs, strict=True)
+    pairs = zip(slices, _between(fingerprint_slices(rows, edges), len(slices)), strict=True)
     parts = tuple(Part(label.generation, n, w, f) for (n, w), f in pairs)
-    return Sealed(label.sealed(total(proofs)), body, parts, decoded.moments)
+    return _stage(tools, rows, label, parts)
 
 
 def adopt(tools: Tools, label: Label, body: bytes, slices: Sequence[tuple[int, Window]] = ()) -> Sealed:
@@ -114,32 +110,38 @@ def adopt(tools: Tools, label: Label, body: bytes, slices: Sequence[tuple[int, W
 def _seal(tools: Tools, label: Label, reading: Reading) -> Sealed | None:
     """The database's count is that of the whole window: a file that agrees with it holds the same rows, slice by slice.
 
-    At its purge each slice is counted by itself once more.
+    It counts the rows and sums up what binds each of them together; what the sums of single columns tell besides
+    is asked, slice by slice and under lock, before anything is deleted.
     """
-    if not reading.rows.num_rows and not reading.counted.rows:
-        return None
     slices = _slices(tools, label.window, reading.rows.column(STORED).to_numpy())
-    sealed = label.sealed(reading.counted)
-    body = _stage(tools, reading.rows, sealed)
-    parts, moments = _parts(tools, label, slices, body)
-    _check([total(part.fingerprint for part in parts)], [reading.counted])
-    return Sealed(sealed, body, parts, moments)
+    cuts = [tools.facts.micros(window.start_at) for window in slices[1:]]
+    pairs = enumerate(zip(slices, fingerprint_slices(reading.rows, cuts), strict=True))
+    parts = tuple(Part(label.generation, n, w, f) for n, (w, f) in pairs)
+    sealed = _stage(tools, reading.rows, label, parts) if reading.rows.num_rows else None
+    read, counted = total(part.fingerprint for part in parts).count, reading.counted()
+    if read != counted:
+        raise Disagreement(read.difference(counted))
+    return sealed
 
 
-def _stage(tools: Tools, rows: pa.Table, label: Label) -> bytes:
-    """The whole object as the disk gives it back."""
+def _stage(tools: Tools, rows: pa.Table, label: Label, parts: tuple[Part, ...]) -> Sealed:
+    """Write the rows, whose fingerprints `parts` holds, and take what the disk gives back once it proves to hold them.
+
+    What is decoded from it is compared with the rows themselves, so it has their fingerprints.
+    """
+    label, rows_there = label.sealed(total(part.fingerprint for part in parts)), arranged(rows, tools.facts.time)
     with staged_file(tools.staging, tools.uuid) as file, failing_in(tools.staging):
-        written = write_object(file, rows, tools.facts.time, label)
+        written = write_object(file, rows_there, label)
         file.flush()
         file.seek(0)
         body = file.read()
-    if sha256(body) != written:
+    if sha256(body) != written or not holds_exactly(body, rows_there):
         raise StagingFailed("The disk gave back other bytes than were written: check it; nothing was put or deleted.")
     if len(body) > MAX_BYTES:
         raise ArchiveRefused(
             f"The rows of {label.window} make an object of {len(body)} bytes, more than one conditional put may carry."
         )
-    return body
+    return Sealed(label, body, parts, moments_of(rows))
 
 
 def _slices(tools: Tools, window: Window, stored: np.ndarray) -> list[Window]:
@@ -160,21 +162,12 @@ def _parts(
 ) -> tuple[tuple[Part, ...], Mapping[Pair, Moments]]:
     """What the bytes themselves, decoded, hold for each slice, and the moments of all."""
     cuts = [tools.facts.micros(window.start_at) for window in slices[1:]]
-    found = _read_back(body, cuts)
-    pairs = enumerate(zip(slices, found.fingerprints, strict=True))
-    return tuple(Part(label.generation, n, w, f) for n, (w, f) in pairs), found.moments
-
-
-def _read_back(body: bytes, cuts: Sequence[int]) -> Decoded:
     found, moments = [fingerprint_slices(READ_SCHEMA.empty_table(), cuts)], []
-    try:
-        for group in iter_groups(body, "The staged file"):
-            rows = group.rows
-            found.append(fingerprint_slices(rows, cuts))
-            moments.append(moments_of(rows))
-        return Decoded([total(each) for each in zip(*found, strict=True)], merged(moments))
-    except ArchiveDamaged as error:
-        raise StagingFailed(f"{error} The disk gave back other bytes than were written.") from error
+    for group in iter_groups(body, tools.stores.current.url_of(label.key)):
+        found.append(fingerprint_slices(group.rows, cuts))
+        moments.append(moments_of(group.rows))
+    pairs = enumerate(zip(slices, (total(each) for each in zip(*found, strict=True)), strict=True))
+    return tuple(Part(label.generation, n, w, f) for n, (w, f) in pairs), merged(moments)
 
 
 def _edges(tools: Tools, slices: Sequence[Window]) -> list[int]:
@@ -189,9 +182,3 @@ def _between(fingerprints: Sequence[Fingerprint], slices: int) -> list[Fingerpri
     if outside.rows:
         raise StagingFailed(f"{outside.rows} rows lie outside of the slices that they were read from.")
     return inside
-
-
-def _check(archived: Sequence[Fingerprint], counted: Sequence[Fingerprint]) -> None:
-    for mine, theirs in zip(archived, counted, strict=True):
-        if mine != theirs:
-            raise Disagreement(mine.difference(theirs))

@@ -46,13 +46,14 @@ def execute(tools: Tools, plan: ExportPlan, tally: Tally) -> None:
     progress.expect("archived", sum(p.rows for p in plan.windows if p.action is not Action.PURGE))
     progress.expect("purged", plan.rows if plan.purge is Purge.YES else 0)
     journaled = _journaled(tools, plan)
-    with closing(read_ahead(tools, [p for p in plan.windows if p.action is Action.ARCHIVE])) as readings:
+    new, purge = [p for p in plan.windows if p.action is Action.ARCHIVE], plan.purge is Purge.YES
+    with closing(read_ahead(tools, new, purge=purge)) as readings:
         for planned, entry in journaled:
             tools.context.checkpoint()
             reading = next(readings) if planned.action is Action.ARCHIVE else None
             try:
                 settled = _archive(tools, planned.action, entry, reading, tally)
-                _settle(tools, entry, settled, tally, purge=plan.purge is Purge.YES)
+                _settle(tools, entry, settled, tally, purge=purge)
             except _TROUBLE as error:
                 tally.problems.append(str(error))
                 progress.say("window failed", window=str(planned.window), error=str(error))

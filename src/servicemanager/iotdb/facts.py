@@ -5,7 +5,7 @@ Nothing here decides anything: a window's rows are deleted by whoever holds the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from servicemanager.iotdb.columns import INTEGERS, STORED, STRINGS
 from servicemanager.iotdb.engine import Database
-from servicemanager.iotdb.fingerprint import EMPTY, Fingerprint
+from servicemanager.iotdb.fingerprint import EMPTY, Count, Fingerprint
 from servicemanager.iotdb.reader import READ_SCHEMA, iter_mysql, iter_sqlite
 from servicemanager.iotdb.shape import Shape, describe
 from servicemanager.iotdb.spelling import (
@@ -157,9 +157,13 @@ class Facts:
 
         All of them are in memory at once, so `window` must be bounded.
         """
-        return pa.concat_tables([_COMPACT.empty_table(), *self.iter_rows(window)])
+        return pa.concat_tables([self.no_rows, *self.iter_rows(window)]).unify_dictionaries().combine_chunks()
 
-    def iter_rows(self, window: Window) -> Iterator[pa.Table]:
+    @property
+    def no_rows(self) -> pa.Table:
+        return _COMPACT.empty_table()
+
+    def iter_rows(self, window: Window) -> Generator[pa.Table]:
         """The same as they come, in tables of a bounded size; the server waits until the next one is asked for."""
         query = self._sql.select(self._where(window))
         for batch in _READERS[self._database.dialect](self._database, query):
@@ -184,6 +188,17 @@ class Facts:
     def _fingerprint(self, connection: sa.Connection, window: Window, *, lock: bool) -> Fingerprint:
         query = self._sql.fingerprints(self._where(window), lock=lock)
         return _to_fingerprint(connection.exec_driver_sql(query).one()[1:])
+
+    def count_bound(self, connection: sa.Connection, windows: Sequence[Window]) -> list[Count]:
+        """Of what `fingerprints` counts only what binds rows together: half the work for the server."""
+        if self.shape.indexed or len(windows) < _MANY:
+            queries = [self._sql.counts(self._where(window)) for window in windows]
+            return [_to_count(connection.exec_driver_sql(query).one()) for query in queries]
+        edges = sorted({edge for window in windows for edge in (window.start_at, window.end_at)})
+        where = self._where(Window(edges[0], edges[-1]))
+        query = self._sql.counts(where, list(map(self.time.to_stored, edges)))
+        found = {edges[int(row[0]) - 1]: _to_count(row) for row in connection.exec_driver_sql(query)}
+        return [found.get(window.start_at, EMPTY.count) for window in windows]
 
     def delete(self, connection: sa.Connection, window: Window) -> int:
         """Delete the rows of `window` and return how many there were. The caller decides whether to commit."""
@@ -219,6 +234,11 @@ def _statements(database: Database, shape: Shape) -> Statements:
     return Statements(
         spelling, shape.nullable, guarded=wall, earliest=earliest, unicode=shape.unicode, table=shape.table
     )
+
+
+def _to_count(row: Sequence[Any]) -> Count:
+    _, rows, bound = row
+    return Count(int(rows), int(bound or 0))
 
 
 def _to_fingerprint(row: Sequence[Any]) -> Fingerprint:

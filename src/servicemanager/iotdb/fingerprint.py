@@ -71,6 +71,10 @@ class Fingerprint:
             raise ValueError(f"not a fingerprint: {text[:80]}")
         return found
 
+    @property
+    def count(self) -> Count:
+        return Count(self.rows, self.bound)
+
     def difference(self, other: Fingerprint) -> str:
         """In words, where two fingerprints disagree: for messages."""
         if self.rows != other.rows:
@@ -79,6 +83,18 @@ class Fingerprint:
         pairs = zip(names, self.counts, other.counts, self.sums, other.sums, strict=True)
         differing = [name for name, n, m, a, b in pairs if (n, a) != (m, b)]
         return f"the values of {', '.join(differing)}" if differing else "which values stand in one row"
+
+
+@dataclass(frozen=True)
+class Count:
+    """The part of a fingerprint in which every field of every row has its share, and that a server tells soonest."""
+
+    rows: int
+    bound: int
+
+    def difference(self, other: Count) -> str:
+        """In words, where two counts disagree: for messages."""
+        return f"{self.rows} against {other.rows} rows" if self.rows != other.rows else "the values of their rows"
 
 
 _WIDTH = len(STRINGS) + len(INTEGERS) + 1

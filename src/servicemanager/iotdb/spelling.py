@@ -180,10 +180,18 @@ class Statements:
         numbers = [f"CRC32({self._utf8(name)})" for name in STRINGS] + list(INTEGERS)
         counts = [f"COUNT({n})" if n in self.nullable else "COUNT(*)" for n in (*STRINGS, *INTEGERS)]
         sums = [f"SUM({n})" for n in (*numbers, self.spelling.seconds)]
-        bound = f"SUM(CRC32(CRC32({self._text()})))"
-        columns = ",".join((f"{number} AS slice", "COUNT(*)", *counts, "COUNT(*)", *sums, bound))
+        columns = ",".join((f"{number} AS slice", "COUNT(*)", *counts, "COUNT(*)", *sums, self._bound()))
         grouped = " GROUP BY slice" if edges else ""
         return f"SELECT {columns} FROM {self.table} WHERE {where}{grouped}{self.spelling.locking if lock else ''}"
+
+    def counts(self, where: str, edges: Sequence[datetime] = ()) -> str:
+        """Number of edges reached, rows, bound: a row for each such number, or one for all."""
+        number = self.spelling.interval(edges) if edges else "0"
+        grouped = " GROUP BY slice" if edges else ""
+        return f"SELECT {number} AS slice,COUNT(*),{self._bound()} FROM {self.table} WHERE {where}{grouped}"
+
+    def _bound(self) -> str:
+        return f"SUM(CRC32(CRC32({self._text()})))"
 
     def _text(self) -> str:
         """The text of a row, as `row_text.row_texts` writes it."""
