@@ -9,14 +9,13 @@ from datetime import timedelta
 from itertools import combinations, groupby
 from random import Random
 
-import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from servicemanager.iotdb.columns import COLUMNS, INTEGERS, STORED, STRINGS
-from servicemanager.iotdb.fingerprint import EMPTY, Fingerprint, _bound, fingerprint_rows, fingerprint_slices, total
+from servicemanager.iotdb.fingerprint import EMPTY, Fingerprint, bound_of, fingerprint_rows, fingerprint_slices, total
 from servicemanager.iotdb.row_text import row_texts
 from support.iotdb import MIDNIGHT, reading
 from support.rows import LONG_MAX, LONG_MIN, SECOND_US, contents, micros, moment, tables_of, to_table, values
@@ -184,8 +183,7 @@ def pairs_of_readings(kind: str, number: int):
 
 
 def bounds(pairs) -> list[int]:
-    rows, of_pair = [row for pair in pairs for row in pair], np.repeat(np.arange(len(pairs)), 2)
-    return _bound(to_table(rows), of_pair, len(pairs))
+    return bound_of(to_table([row for pair in pairs for row in pair])).reshape(-1, 2).sum(axis=1).tolist()
 
 
 @pytest.mark.parametrize("kind", ["data of two boards", "data of one board", "sensor of two boards"])

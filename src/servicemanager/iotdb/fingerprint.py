@@ -19,14 +19,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from servicemanager.iotdb import crc
 from servicemanager.iotdb.columns import INTEGERS, STORED, STRINGS
-from servicemanager.iotdb.row_text import encoded, places, row_hashes
+from servicemanager.iotdb.row_text import encoded, filled, places, row_hashes
 
 MICRO = 1_000_000
 _HALF = 32
+#: As many of these as a chunk has rows add up to less than 2^63.
+_GREAT = 1 << 46
 #: Rows whose texts are in memory at once.
 _CHUNK_ROWS = 65_536
 _LOW = (1 << _HALF) - 1
@@ -120,54 +121,66 @@ def fingerprint_slices(rows: pa.Table, cuts: Sequence[int]) -> list[Fingerprint]
 
 
 def _fingerprint_chunk(rows: pa.Table, cuts: Sequence[int]) -> list[Fingerprint]:
-    slices = len(cuts) + 1
     stored = rows.column(STORED).to_numpy()
-    where = np.searchsorted(np.asarray(cuts, dtype=np.int64), stored, side="right")
-    lengths = np.bincount(where, minlength=slices)
-    columns = [_by_slice(values, valid, where, slices) for values, valid in _numbers(rows, stored)]
-    bound = _bound(rows, where, slices)
-    return [
-        Fingerprint(
-            int(lengths[i]),
-            tuple(counts[i] for counts, _ in columns),
-            tuple(sums[i] for _, sums in columns),
-            bound[i],
-        )
-        for i in range(slices)
-    ]
+    parted = _Parted.of(np.searchsorted(np.asarray(cuts, dtype=np.int64), stored, side="right"))
+    lengths = np.diff(np.append(parted.starts, len(stored))).tolist()
+    columns = [_by_slice(values, valid, parted, lengths) for values, valid in _numbers(rows, stored)]
+    bound = parted.sums(bound_of(rows))
+    found = [EMPTY] * (len(cuts) + 1)
+    for at, number in enumerate(parted.slices):
+        counts, sums = (tuple(each[at] for each in half) for half in zip(*columns, strict=True))
+        found[number] = Fingerprint(lengths[at], counts, sums, bound[at])
+    return found
 
 
-def _bound(rows: pa.Table, where: npt.NDArray[np.intp], slices: int) -> list[int]:
-    return _sums(crc.decimals(row_hashes(rows).astype(np.int64)).crc.astype(np.int64), where, slices)
+def bound_of(rows: pa.Table) -> Ints:
+    """What each row adds to `bound`."""
+    return crc.decimals(row_hashes(rows).astype(np.int64)).crc.astype(np.int64)
 
 
-def _numbers(rows: pa.Table, stored: Ints) -> Iterable[tuple[Ints, npt.NDArray[np.bool_]]]:
+@dataclass(frozen=True)
+class _Parted:
+    """Rows by slice: they mostly come so, because they are read in the order of their arrival."""
+
+    #: The slices that have rows, and where the rows of each begin.
+    slices: list[int]
+    starts: npt.NDArray[np.intp]
+    #: Brings the rows into the order of the slices; None where they are.
+    order: npt.NDArray[np.intp] | None
+
+    @classmethod
+    def of(cls, where: npt.NDArray[np.intp]) -> _Parted:
+        order = None if (where[1:] >= where[:-1]).all() else np.argsort(where, kind="stable")
+        where = where if order is None else where[order]
+        starts = np.flatnonzero(np.append(True, where[1:] != where[:-1]))
+        return cls(where[starts].tolist(), starts, order)
+
+    def sums(self, values: Ints) -> list[int]:
+        """Exact: the halves of great values are added apart, so that no total can overflow."""
+        values = values if self.order is None else values[self.order]
+        if int(values.min()) > -_GREAT and int(values.max()) < _GREAT:
+            return np.add.reduceat(values, self.starts).tolist()
+        low, high = (np.add.reduceat(half, self.starts).tolist() for half in (values & _LOW, values >> _HALF))
+        return [(upper << _HALF) + lower for upper, lower in zip(high, low, strict=True)]
+
+
+def _numbers(rows: pa.Table, stored: Ints) -> Iterable[tuple[Ints, npt.NDArray[np.bool_] | None]]:
+    """Zero where a value is NULL, and where none is; None where all are values."""
     for name in STRINGS:
         yield _string_hashes(rows.column(name)), _valid(rows.column(name))
     for name in INTEGERS:
-        yield pc.fill_null(rows.column(name), 0).to_numpy(), _valid(rows.column(name))
-    yield stored // MICRO, np.ones(len(stored), np.bool_)
+        yield filled(rows.column(name), 0), _valid(rows.column(name))
+    yield stored // MICRO, None
 
 
 def _by_slice(
-    values: Ints, valid: npt.NDArray[np.bool_], where: npt.NDArray[np.intp], slices: int
+    values: Ints, valid: npt.NDArray[np.bool_] | None, parted: _Parted, lengths: list[int]
 ) -> tuple[list[int], list[int]]:
-    if not valid.all():
-        values, where = values[valid], where[valid]
-    return np.bincount(where, minlength=slices).tolist(), _sums(values, where, slices)
+    return lengths if valid is None else parted.sums(valid.astype(np.int64)), parted.sums(values)
 
 
-def _sums(values: Ints, where: npt.NDArray[np.intp], slices: int) -> list[int]:
-    """Exact sums: the halves of 64-bit values are added apart, so that no total can overflow.
-
-    Weights are floating point, and exact, for a chunk's sum of halves stays far below 2^53.
-    """
-    low, high = (np.bincount(where, half, slices) for half in (values & _LOW, values >> _HALF))
-    return [(int(upper) << _HALF) + int(lower) for upper, lower in zip(high, low, strict=True)]
-
-
-def _valid(column: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
-    return np.asarray(column.is_valid().to_numpy(), dtype=np.bool_)
+def _valid(column: pa.ChunkedArray) -> npt.NDArray[np.bool_] | None:
+    return np.asarray(column.is_valid().to_numpy(), dtype=np.bool_) if column.null_count else None
 
 
 def _string_hashes(column: pa.ChunkedArray) -> Ints:

@@ -103,7 +103,8 @@ def _odd_root(numerator: int, denominator: int) -> int:
 
 def merged(parts: Iterable[Mapping[Pair, Moments]]) -> dict[Pair, Moments]:
     """The moments of all parts together."""
-    found: dict[Pair, Moments] = {}
+    parts = iter(parts)
+    found = dict(next(parts, {}))
     for part in parts:
         for pair, moments in part.items():
             before = found.get(pair)

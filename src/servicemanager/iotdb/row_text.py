@@ -17,6 +17,7 @@ from servicemanager.iotdb import crc
 from servicemanager.iotdb.columns import INTEGERS, STORED, STRINGS
 from servicemanager.iotdb.crc import Ints, Pieces, Words
 
+_GREATEST = 1 << 62
 #: Columns are hashed together while they can have at most so many different values together.
 _COMBINATIONS = 4096
 
@@ -34,7 +35,7 @@ def row_hashes(rows: pa.Table) -> Words:
     """The CRC-32 of each row's text, without writing the texts."""
     if not rows.num_rows:
         return np.zeros(0, np.uint32)
-    return crc.joined([*_strings(rows), *_numbers(rows)]).crc
+    return crc.joined([_strings(rows), *_numbers(rows)]).crc
 
 
 def encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:
@@ -47,18 +48,34 @@ def encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:
 
 def places(column: pa.DictionaryArray) -> Ints:
     """Where each row's string stands in the dictionary; behind its end for NULL."""
-    found: Ints = pc.fill_null(column.indices.cast(pa.int64()), len(column.dictionary)).to_numpy(zero_copy_only=False)
+    return filled(column.indices.cast(pa.int64()), len(column.dictionary))
+
+
+def filled(column: pa.Array | pa.ChunkedArray, null: int) -> Ints:
+    """Numbers, with `null` in the place of NULL."""
+    found: Ints = np.asarray(pc.fill_null(column, null) if column.null_count else column)
     return found
 
 
-def _strings(rows: pa.Table) -> Iterator[Pieces]:
+def _strings(rows: pa.Table) -> Pieces:
+    """All strings of a row and their lengths; many rows share them, and they are hashed once for each combination."""
     columns = [encoded(rows.column(name)) for name in STRINGS]
+    spans = [len(column.dictionary) + 1 for column in columns]
+    if spans[0] * spans[1] * spans[2] > _GREATEST:
+        return crc.joined(_string_pieces(columns, [places(column) for column in columns]))
+    number = np.ravel_multi_index([places(column) for column in columns], spans)
+    combined = pa.array(number).dictionary_encode()
+    pieces = crc.joined(_string_pieces(columns, list(np.unravel_index(combined.dictionary.to_numpy(), spans))))
+    return pieces.take(combined.indices.to_numpy())
+
+
+def _string_pieces(columns: list[pa.DictionaryArray], where: list[Ints]) -> Iterator[Pieces]:
     distinct = [[text.encode() for text in column.dictionary.to_pylist()] for column in columns]
-    for before, column, strings in zip((b"", b";", b";"), columns, distinct, strict=True):
-        yield crc.texts([before + string for string in [*strings, b""]]).take(places(column))
-    for column, strings in zip(columns, distinct, strict=True):
+    for before, strings, at in zip((b"", b";", b";"), distinct, where, strict=True):
+        yield crc.texts([before + string for string in [*strings, b""]]).take(at)
+    for strings, at in zip(distinct, where, strict=True):
         lengths = [f";{len(string)}".encode() for string in strings]
-        yield crc.texts([*lengths, b";N"]).take(places(column))
+        yield crc.texts([*lengths, b";N"]).take(at)
 
 
 def _numbers(rows: pa.Table) -> Iterator[Pieces]:
@@ -66,7 +83,7 @@ def _numbers(rows: pa.Table) -> Iterator[Pieces]:
     group: list[Ints] = []
     for name in (*INTEGERS, STORED):
         column = rows.column(name)
-        values = pc.fill_null(column, 0).to_numpy()
+        values = filled(column, 0)
         if column.null_count:
             yield from _together(group)
             group = []
