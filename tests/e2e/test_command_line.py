@@ -41,7 +41,7 @@ def rows_left(folder) -> int:
 
 
 def test_help_names_every_command_and_imports_nothing_heavy():
-    heavy = "{'sqlalchemy', 'pyarrow', 'numpy', 'boto3', 'pydantic', 'yaml'}"
+    heavy = "{'sqlalchemy', 'pyarrow', 'numpy', 'botocore', 'pydantic', 'yaml'}"
     code = f"""
 import sys
 from servicemanager.cli.app import app

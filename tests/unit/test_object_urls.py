@@ -93,9 +93,9 @@ def test_a_bucket_is_opened_without_being_asked_for(url: str, no_ambient_aws: No
     assert store.url_of("facts/day=1/a b.parquet") == url + "facts/day=1/a b.parquet"
 
 
-def test_a_folder_needs_no_boto3() -> None:
+def test_a_folder_needs_no_botocore() -> None:
     script = (
         "import sys; from servicemanager.archive import objects, folder, s3;"
-        "objects.open_store('file:///tmp/'); sys.exit('boto3' in sys.modules)"
+        "objects.open_store('file:///tmp/'); sys.exit('botocore' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -182,12 +182,21 @@ class Facts:
         edges = sorted({edge for window in windows for edge in (window.start_at, window.end_at)})
         where = self._where(Window(edges[0], edges[-1]))
         query = self._sql.fingerprints(where, list(map(self.time.to_stored, edges)), lock=lock)
-        found = {edges[int(row[0]) - 1]: _to_fingerprint(row[1:]) for row in connection.exec_driver_sql(query)}
+        found = {edges[int(row[0]) - 1]: self._to_fingerprint(row[1:]) for row in connection.exec_driver_sql(query)}
         return [found.get(window.start_at, EMPTY) for window in windows]
 
     def _fingerprint(self, connection: sa.Connection, window: Window, *, lock: bool) -> Fingerprint:
         query = self._sql.fingerprints(self._where(window), lock=lock)
-        return _to_fingerprint(connection.exec_driver_sql(query).one()[1:])
+        return self._to_fingerprint(connection.exec_driver_sql(query).one()[1:])
+
+    def _to_fingerprint(self, row: Sequence[Any]) -> Fingerprint:
+        rows, *numbers = (int(value or 0) for value in row)
+        if not rows:
+            return EMPTY
+        names = (*STRINGS, *INTEGERS, STORED)
+        sums, bound, counted = numbers[: len(names)], numbers[len(names)], iter(numbers[len(names) + 1 :])
+        counts = tuple(next(counted) if name in self.shape.nullable else rows for name in names)
+        return Fingerprint(rows, counts, tuple(sums), bound)
 
     def count_bound(self, connection: sa.Connection, windows: Sequence[Window]) -> list[Count]:
         """Of what `fingerprints` counts only what binds rows together: half the work for the server."""
@@ -239,11 +248,3 @@ def _statements(database: Database, shape: Shape) -> Statements:
 def _to_count(row: Sequence[Any]) -> Count:
     _, rows, bound = row
     return Count(int(rows), int(bound or 0))
-
-
-def _to_fingerprint(row: Sequence[Any]) -> Fingerprint:
-    rows, *numbers = (int(value or 0) for value in row)
-    if not rows:
-        return EMPTY
-    width = len(STRINGS) + len(INTEGERS) + 1
-    return Fingerprint(rows, tuple(numbers[:width]), tuple(numbers[width:-1]), numbers[-1])

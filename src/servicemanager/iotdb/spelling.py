@@ -175,12 +175,15 @@ class Statements:
         )
 
     def fingerprints(self, where: str, edges: Sequence[datetime] = (), *, lock: bool = False) -> str:
-        """Number of edges reached, rows, counts, sums, bound: a row for each such number, or one for all."""
+        """Number of edges reached, rows, sums, bound, and how many values a column has that may hold NULL.
+
+        A row for each such number, or one for all.
+        """
         number = self.spelling.interval(edges) if edges else "0"
         numbers = [f"CRC32({self._utf8(name)})" for name in STRINGS] + list(INTEGERS)
-        counts = [f"COUNT({n})" if n in self.nullable else "COUNT(*)" for n in (*STRINGS, *INTEGERS)]
+        counts = [f"COUNT({n})" for n in (*STRINGS, *INTEGERS) if n in self.nullable]
         sums = [f"SUM({n})" for n in (*numbers, self.spelling.seconds)]
-        columns = ",".join((f"{number} AS slice", "COUNT(*)", *counts, "COUNT(*)", *sums, self._bound()))
+        columns = ",".join((f"{number} AS slice", "COUNT(*)", *sums, self._bound(), *counts))
         grouped = " GROUP BY slice" if edges else ""
         return f"SELECT {columns} FROM {self.table} WHERE {where}{grouped}{self.spelling.locking if lock else ''}"
 
