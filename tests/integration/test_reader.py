@@ -2,6 +2,7 @@
 
 import threading
 import time
+from datetime import timedelta
 from itertools import count, islice
 
 import pytest
@@ -75,7 +76,21 @@ def test_every_row_comes_once_and_in_order(database, monkeypatch: pytest.MonkeyP
     assert found == [(n, "x" * (n % 97)) for n in range(1, rows + 1)]
 
 
-def test_the_connection_serves_again_after_all_rows_and_after_some(database):
+def test_a_reader_that_pauses_is_waited_for_even_when_all_rows_were_sent(mysql_server: Server, mysql_database: str):
+    """Other sessions are dropped after a silence, so that a frozen process keeps no locks."""
+    database = open_mysql(mysql_login(mysql_server, mysql_database, idle_limit=timedelta(seconds=1)))
+    try:
+        batches = iter_mysql(database, "SELECT seq FROM seq_1_to_300000")
+        rows = next(batches).num_rows
+        time.sleep(2.5)
+        assert rows + sum(batch.num_rows for batch in batches) == 300_000
+        with database.reading() as connection:
+            assert connection.exec_driver_sql("SELECT @@wait_timeout").scalar_one() == 1
+    finally:
+        database.close()
+
+
+def test_the_database_serves_again_after_all_rows_and_after_some(database):
     for wanted in (None, 1, None):
         with_rows = islice(iter_mysql(database, "SELECT seq FROM seq_1_to_1000000"), wanted)
         assert sum(batch.num_rows for batch in with_rows) > 0

@@ -18,19 +18,18 @@ READ_SCHEMA = pa.schema(
     [(name, pa.string() if name in STRINGS else pa.int64()) for name in COLUMNS] + [(STORED, pa.int64())]
 )
 _BATCH_ROWS = 65_536
-#: Seconds for which the server waits until it may send the next rows: nobody may have asked for them meanwhile.
+#: Seconds for which the server waits until it may send the next rows, or hears of us again when it has sent them all.
 _PATIENCE = 3600
 
 
 def iter_mysql(database: Database, query: str) -> Iterator[pa.RecordBatch]:
     """Strings come as in dictionaries. Raises DatabaseUnreachable when the server can't be reached or goes away."""
     with database.reading() as connection:
-        connection.exec_driver_sql(f"SET SESSION net_write_timeout={_PATIENCE}")
-        link, ended = connection.connection.driver_connection, False
+        connection.exec_driver_sql(f"SET SESSION net_write_timeout={_PATIENCE}, wait_timeout={_PATIENCE}")
+        link = connection.connection.driver_connection
         assert isinstance(link, pymysql.Connection)  # noqa: S101 -- it is the driver of this dialect
         try:
             yield from wire.stream(link, query)
-            ended = True
         except pymysql.OperationalError as error:
             if error.args[0] != CR.CR_SERVER_LOST:
                 raise
@@ -38,8 +37,9 @@ def iter_mysql(database: Database, query: str) -> Iterator[pa.RecordBatch]:
                 f"The database at {database.place} broke the connection while rows were read: the next run goes on."
             ) from error
         finally:
-            if not ended:
-                connection.invalidate()  # what was not read is still on its way
+            # Whoever is frozen in a transaction must lose it soon, so no other use may find a session so patient; and
+            # what was not read may still be on its way.
+            connection.invalidate()
 
 
 def iter_sqlite(database: Database, query: str) -> Iterator[pa.RecordBatch]:

@@ -23,7 +23,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from pymysql.constants import CR, FIELD_TYPE, FLAG
 from pymysql.protocol import FieldDescriptorPacket, MysqlPacket
 
-_PREPARE, _EXECUTE, _CLOSE = 0x16, 0x17, 0x19
+_PREPARE, _EXECUTE = 0x16, 0x17
 _BATCH_BYTES = 4 << 20
 #: Of a packet: three bytes of length, one that counts packets.
 _HEADER = 4
@@ -56,7 +56,8 @@ class _Column:
 def stream(connection: pymysql.Connection[Any], query: str) -> Iterator[pa.RecordBatch]:
     """Batches of a few megabytes: integers of 64 bits (unsigned ones as such), and strings as in dictionaries.
 
-    Nothing else can be asked of `connection` until they are used up. Raises pymysql.Error.
+    Nothing else can be asked of `connection` until they are used up, and the server keeps the statement until it is
+    closed. Raises pymysql.Error.
     """
     link: Any = connection  # its stubs know only the public half of it
     statement = _prepare(link, query)
@@ -65,7 +66,6 @@ def stream(connection: pymysql.Connection[Any], query: str) -> Iterator[pa.Recor
     link._read_packet()
     for buffer, starts in _rows(link):
         yield _decoded(columns, buffer, starts)
-    link._execute_command(_CLOSE, struct.pack("<I", statement))
 
 
 def _prepare(link: Any, query: str) -> int:
