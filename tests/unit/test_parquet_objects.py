@@ -15,6 +15,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from servicemanager.archive import parquet
 from servicemanager.archive.folder import FolderStore
 from servicemanager.archive.marker import KEY, Marker
 from servicemanager.archive.objects import check_metadata
@@ -22,11 +23,12 @@ from servicemanager.archive.parquet import (
     FOLDER,
     LABEL,
     MAX_BYTES,
+    Arranged,
     Content,
     Label,
     Name,
-    arranged,
     day_folder,
+    holds_exactly,
     parse_key,
     read_object,
     write_object,
@@ -79,8 +81,32 @@ def make_object(rows: list[tuple], time=TIMES["timestamp"]) -> tuple[Label, byte
     """An object that holds `rows`."""
     table, sink = to_table(rows), io.BytesIO()
     label = Label(DATABASE, WINDOW, date(2026, 11, 20), 0, fingerprint_rows(table))
-    assert write_object(sink, arranged(table, time), label) == hashlib.sha256(sink.getvalue()).hexdigest()
+    assert write_object(sink, Arranged(table, time), label) == hashlib.sha256(sink.getvalue()).hexdigest()
     return label, sink.getvalue()
+
+
+@pytest.mark.parametrize("group_rows", [parquet.GROUP_ROWS, 10, 7])
+@pytest.mark.parametrize("time", TIMES.values(), ids=TIMES)
+def test_an_object_holds_exactly_the_rows_that_were_written_and_no_others(monkeypatch, time, group_rows):
+    monkeypatch.setattr(parquet, "GROUP_ROWS", group_rows)
+    rows = some_rows()
+    _, body = make_object(rows, time)
+
+    def holds(others: list[tuple]) -> bool:
+        return holds_exactly(body, Arranged(to_table(others), time))
+
+    assert holds(rows)
+    for wrong in ([], rows[:-1], [*rows, rows[0]], [*rows[:-1], rows[0]]):
+        assert not holds(wrong)
+    for column in range(len(rows[0])):
+        changed = list(rows[-1])
+        changed[column] = (
+            changed[column] * 2
+            if isinstance(changed[column], str)
+            else changed[column] + (timedelta(seconds=1) if column == len(rows[0]) - 1 else 1)
+        )
+        assert not holds([*rows[:-1], tuple(changed)])
+    assert not holds_exactly(body[:-1], Arranged(to_table(rows), time))
 
 
 # -- Labels and names -------------------------------------------------------------------------------------------

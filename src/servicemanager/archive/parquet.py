@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cached_property
 from typing import BinaryIO
 
 import numpy as np
@@ -137,20 +138,40 @@ class _Hashed:
         return self._hash.hexdigest()
 
 
-def arranged(rows: pa.Table, time: StoredTime) -> pa.Table:
-    """Rows in READ_SCHEMA, in any order, as an object holds them: each GROUP_ROWS sorted by themselves."""
-    starts = range(0, rows.num_rows, GROUP_ROWS)
-    groups = [_to_archive(_sorted(rows.slice(start, GROUP_ROWS)), time) for start in starts]
-    return pa.concat_tables([_schema(time).empty_table(), *groups])
+@dataclass(frozen=True)
+class Arranged:
+    """Rows in READ_SCHEMA, in any order, as an object holds them: each GROUP_ROWS sorted by themselves.
+
+    More groups than one are made anew whenever they are gone through, for they take more memory than the rows.
+    """
+
+    rows: pa.Table
+    time: StoredTime
+
+    @property
+    def schema(self) -> pa.Schema:
+        return _schema(self.time)
+
+    def __iter__(self) -> Iterator[pa.Table]:
+        if 0 < self.rows.num_rows <= GROUP_ROWS:
+            return iter([self._first])
+        return map(self._group, range(0, self.rows.num_rows, GROUP_ROWS))
+
+    @cached_property
+    def _first(self) -> pa.Table:
+        return self._group(0)
+
+    def _group(self, start: int) -> pa.Table:
+        return _to_archive(_sorted(self.rows.slice(start, GROUP_ROWS)), self.time)
 
 
-def write_object(sink: BinaryIO, rows: pa.Table, label: Label) -> str:
-    """Write `arranged` rows as an object, and return the SHA-256 of all bytes written."""
+def write_object(sink: BinaryIO, rows: Arranged, label: Label) -> str:
+    """Write at least one row as an object, and return the SHA-256 of all bytes written."""
     hashed = _Hashed(sink)
     writer = pq.ParquetWriter(hashed, rows.schema, compression="zstd", compression_level=3, write_page_checksum=True)
     try:
-        for start in range(0, rows.num_rows, GROUP_ROWS):
-            writer.write_table(rows.slice(start, GROUP_ROWS), row_group_size=_PAGE_GROUP_ROWS)
+        for group in rows:
+            writer.write_table(group, row_group_size=_PAGE_GROUP_ROWS)
         writer.add_key_value_metadata(label.to_metadata())
         writer.close()
     except BaseException:
@@ -204,19 +225,25 @@ def iter_groups(body: bytes, name: str) -> Iterator[Content]:
         raise ArchiveDamaged(f"{name} can't be read as an object of this archive: {error}.") from error
 
 
-def holds_exactly(body: bytes, rows: pa.Table) -> bool:
-    """Whether an object, decoded, is made of just these `arranged` rows, to the last bit and in the same order."""
+def holds_exactly(body: bytes, rows: Arranged) -> bool:
+    """Whether an object, decoded, is made of just these rows, to the last bit and in the same order."""
     try:
         file = pq.ParquetFile(pa.BufferReader(body), page_checksum_verification=True)
-        start = 0
-        for number in range(file.num_row_groups):
-            group = file.read_row_group(number)
-            if not group.equals(rows.slice(start, group.num_rows)):
-                return False
-            start += group.num_rows
+        found = map(file.read_row_group, range(file.num_row_groups))
+        return all(_begins_with(found, group) for group in rows) and next(found, None) is None
     except (pa.ArrowException, OSError):
         return False
-    return start == rows.num_rows
+
+
+def _begins_with(found: Iterator[pa.Table], group: pa.Table) -> bool:
+    """Takes from `found` as many tables as make up `group`."""
+    start = 0
+    while start < group.num_rows:
+        table = next(found, None)
+        if table is None or not table.equals(group.slice(start, table.num_rows)):
+            return False
+        start += table.num_rows
+    return True
 
 
 def read_object(body: bytes, name: str) -> Content:

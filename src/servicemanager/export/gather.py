@@ -31,9 +31,9 @@ class Expected:
 
     def take(self, empty: pa.Table) -> pa.Table:
         """All that have come, in one piece; they are not kept here."""
-        rows = pa.concat_tables([empty, *self.found]).unify_dictionaries().combine_chunks()
+        rows = pa.concat_tables([empty, *self.found]).unify_dictionaries()
         self.found.clear()
-        return rows
+        return rows.combine_chunks()
 
 
 def gather(

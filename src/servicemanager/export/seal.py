@@ -17,8 +17,8 @@ import pyarrow as pa
 from servicemanager.archive.journal import Part
 from servicemanager.archive.parquet import (
     MAX_BYTES,
+    Arranged,
     Label,
-    arranged,
     holds_exactly,
     iter_groups,
     read_object,
@@ -129,13 +129,13 @@ def _stage(tools: Tools, rows: pa.Table, label: Label, parts: tuple[Part, ...]) 
 
     What is decoded from it is compared with the rows themselves, so it has their fingerprints.
     """
-    label, rows_there = label.sealed(total(part.fingerprint for part in parts)), arranged(rows, tools.facts.time)
+    label, arranged = label.sealed(total(part.fingerprint for part in parts)), Arranged(rows, tools.facts.time)
     with staged_file(tools.staging, tools.uuid) as file, failing_in(tools.staging):
-        written = write_object(file, rows_there, label)
+        written = write_object(file, arranged, label)
         file.flush()
         file.seek(0)
         body = file.read()
-    if sha256(body) != written or not holds_exactly(body, rows_there):
+    if sha256(body) != written or not holds_exactly(body, arranged):
         raise StagingFailed("The disk gave back other bytes than were written: check it; nothing was put or deleted.")
     if len(body) > MAX_BYTES:
         raise ArchiveRefused(
