@@ -15,6 +15,8 @@ from servicemanager.cluster.mirror import Answer
 from servicemanager.cluster.role import Role, Timing, WorksBy
 from servicemanager.errors import DatabaseUnreachable
 from servicemanager.iotdb.engine import Database
+from servicemanager.iotdb.mysql import Login, open_mysql
+from servicemanager.iotdb.upgrade import upgrade
 from support.leases import lease_database
 
 LEASE = timedelta(seconds=1.2)
@@ -201,3 +203,35 @@ def test_the_databases_time_is_told_between_two_looks(database):
     one.step()
     with database.reading() as connection:
         assert abs(database.now(connection) - one.time.now()) < timedelta(seconds=1)
+
+
+def test_a_server_that_suddenly_refuses_writes_is_left_and_taken_again_when_it_is_writable(
+    mysql_server, mysql_database
+):
+    account = f"'keeper_{mysql_database[-12:]}'@'%'"
+    mysql_server.execute(
+        f"CREATE USER {account} IDENTIFIED BY 'word'", f"GRANT ALL ON `{mysql_database}`.* TO {account}"
+    )
+    login = Login(((mysql_server.host, mysql_server.port),), account.split("'")[1], mysql_database, "word")
+
+    def connect() -> Database:
+        database = open_mysql(login)
+        upgrade(database)
+        return database
+
+    one = Keeper(connect, "a, process 1", TIMING, WorksBy("a:80", SAME))
+    try:
+        one.step()
+        assert one.role is Role.MASTER
+        mysql_server.execute("SET GLOBAL read_only = ON")
+        deadline = own_clock() + 10
+        while one.role is Role.MASTER and own_clock() < deadline:
+            one.step()
+        assert one.role is Role.SLAVE
+        assert "read-only" in one.trouble
+        mysql_server.execute("SET GLOBAL read_only = OFF")
+        wait_out(one)
+        assert one.role is Role.MASTER
+    finally:
+        mysql_server.execute("SET GLOBAL read_only = OFF", f"DROP USER {account}")
+        one._database.close()
