@@ -5,7 +5,7 @@ STAMP := .venv/.ready
 # As many processes as there are cores; each has a MariaDB and a moto of its own, hence no more than four.
 WORKERS := --numprocesses auto --maxprocesses 4 --dist worksteal
 
-.PHONY: setup demo test faults chaos lint format bench lock install uninstall check-install check-systemd clean
+.PHONY: setup demo test faults chaos idle lint format bench lock install uninstall check-install check-systemd clean
 
 setup: $(STAMP)
 
@@ -68,6 +68,11 @@ clean:
 faults: $(STAMP)
 	./scripts/ensure-mariadb
 	FAULTS=all .venv/bin/pytest $(WORKERS) tests/faults $(ARGS)
+
+# What the service costs while it has nothing to do: ten minutes.
+idle: $(STAMP)
+	./scripts/ensure-mariadb
+	$(PY) -m benchmarks.idle
 
 # Faults at random on a cluster at work: `make chaos FAULTS=300 SEED=1 LEASE=3 INSTANCES=2`; GALERA=3 for three nodes.
 chaos: $(STAMP)

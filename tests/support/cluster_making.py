@@ -29,7 +29,7 @@ _STATISTICS = """CREATE TABLE DeviceStatistics (device VARCHAR(20) NOT NULL, sen
 _SCHEDULE = {
     "SCHEDULER_EXPORT": "* * * * *",
     "SCHEDULER_STATISTICS": "* * * * *",
-    **{f"SCHEDULER_{job}": "0 0 29 2 *" for job in ("DEVICES", "HISTORY", "MESSAGES")},
+    **{f"SCHEDULER_{job}": "0 0 29 2 *" for job in ("DEVICES", "HISTORY", "MESSAGES", "HOUSEKEEPING", "SELFCARE")},
 }
 
 
