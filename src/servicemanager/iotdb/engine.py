@@ -10,13 +10,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import uuid4
 
 import sqlalchemy as sa
 
 from servicemanager.iotdb import tables
 from servicemanager.iotdb.failures import translating
+
+#: Seconds that the server waits for a reader that works on what it has.
+_PATIENCE = 3600
 
 Dialect = Literal["mysql", "sqlite"]
 
@@ -59,10 +62,20 @@ class Database:
                 connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("BEGIN DEFERRED")
                 yield connection
                 return
-            with connection.execution_options(isolation_level="REPEATABLE READ").begin():
-                # Whoever reads may write elsewhere meanwhile, and let the server wait with the next rows.
-                connection.exec_driver_sql("SET SESSION net_write_timeout=3600")
-                yield connection
+            link: Any = connection.connection.driver_connection
+            try:
+                with connection.execution_options(isolation_level="REPEATABLE READ").begin():
+                    # Whoever reads may write elsewhere meanwhile, and let the server wait, with the next rows or, once
+                    # all are on their way, with the next statement.
+                    connection.exec_driver_sql(f"SET SESSION net_write_timeout={_PATIENCE}, wait_timeout={_PATIENCE}")
+                    yield connection
+            finally:
+                # What was not used up would be read on when it is cleared away, though nobody may be there.
+                if result := link._result:  # noqa: SLF001 -- PyMySQL has no public way
+                    result.unbuffered_active = False
+                    link._result = None  # noqa: SLF001
+                # Whoever is frozen in a transaction must lose it soon, so no other use may find a session so patient.
+                connection.invalidate()
 
     def now(self, connection: sa.Connection) -> datetime:
         """The database's clock, in UTC. The embedded database has this machine's."""
