@@ -31,6 +31,8 @@ LIMIT, STEP, GRACE = timedelta(minutes=60), timedelta(minutes=10), timedelta(min
 DEADLINE = LIMIT + STEP + GRACE + STEP
 WORD = re.compile(r"^  (\w\d): (last heard|back since|flapping)", re.MULTILINE)
 TOLD = {"last heard": Told.DOWN, "flapping": Told.FLAPPING, "back since": Told.NOTHING}
+#: Things work more often than not: otherwise no outage would be the only one, and nothing would ever be due.
+UP = st.sampled_from([True, True, False])
 GONE = DatabaseUnreachable("The database is gone.")
 
 
@@ -95,19 +97,19 @@ class Fleet(RuleBasedStateMachine):
     def a_board_comes_back(self, board: str) -> None:
         self.dead.discard(board)
 
-    @rule(up=st.booleans())
+    @rule(up=UP)
     def the_gateway(self, up: bool) -> None:
         self.gateway = up
 
-    @rule(up=st.booleans())
+    @rule(up=UP)
     def the_channel(self, up: bool) -> None:
         self.platform.pigeon.failure = None if up else DOWN
 
-    @rule(up=st.booleans())
+    @rule(up=UP)
     def the_database(self, up: bool) -> None:
         self.database = up
 
-    @rule(steps=st.integers(1, 9))
+    @rule(steps=st.integers(1, 18))
     def time_passes(self, steps: int) -> None:
         for _ in range(steps):
             self._pass_time()
@@ -204,9 +206,9 @@ class Fleet(RuleBasedStateMachine):
 
     @invariant()
     def the_loss_of_the_database_is_told_once(self) -> None:
-        told = [subject for subject, _ in self.platform.pigeon.sent if subject.startswith("The database can")]
-        losses = [subject for subject in told if "can't" in subject]
-        assert all(one not in losses or other not in losses for one, other in pairwise(told)), told
+        losses = sum("can't be reached" in subject for subject, _ in self.platform.pigeon.sent)
+        # An end may wait in the outbox when the next loss is told, and be decided twice where a run was killed.
+        assert losses <= 1 + sum("can be reached again" in row.subject for row in self._letters())
 
     def teardown(self) -> None:
         """In the end all goes well for long enough: everything that was decided has arrived, every down has its up."""
