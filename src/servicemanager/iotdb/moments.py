@@ -122,7 +122,8 @@ def moments_of(rows: pa.Table) -> dict[Pair, Moments]:
         return {}
     device, sensor = encoded(rows.column("device")), rows.column("sensor").to_numpy()
     codes = places(device)
-    order = np.lexsort((sensor, codes))
+    # In the order of the table that they will be added to, where a row is cheapest behind the last one.
+    order = np.lexsort((sensor, pc.rank(device.dictionary, tiebreaker="dense").to_numpy()[codes]))
     codes, sensor, data = codes[order], sensor[order], rows.column("data").to_numpy()[order]
     starts = np.flatnonzero(np.append(True, (codes[1:] != codes[:-1]) | (sensor[1:] != sensor[:-1])))
     names = [name.encode() for name in device.dictionary.to_pylist()]
