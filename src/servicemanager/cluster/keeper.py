@@ -10,7 +10,7 @@ import json
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
@@ -128,7 +128,7 @@ class Keeper:
     def _look(self, database: Database) -> None:
         with database.reading() as connection:
             now = database.now(connection)
-            self.leader = read_leader(connection)
+            self.leader = read_leader(connection, self.leader)
         self.time.set(now)
         if not free_at(self.leader, now):
             self.trouble = self._unlike(self.leader)
@@ -191,11 +191,16 @@ class Keeper:
             self.mirror.nudge()
 
 
-def read_leader(connection: sa.Connection) -> Leader | None:
-    """Who holds the lease `master`, or held it last; None where nobody ever did."""
+def read_leader(connection: sa.Connection, before: Leader | None = None) -> Leader | None:
+    """Who holds the lease `master`, or held it last; None where nobody ever did.
+
+    What the same holder works by does not change, so one that was read `before` is not asked again.
+    """
     row = connection.execute(sa.select(lease).where(lease.c.name == MASTER_LEASE)).one_or_none()
     if row is None:
         return None
+    if before and before.works_by and (before.holder, before.term) == (row.holder, row.term):
+        return replace(before, expires_at=row.expires_at)
     noted = read_meta(connection, _WORKS_BY)
     works_by = None
     if noted:
