@@ -64,6 +64,7 @@ class Daemon:
         self._read, self._stop = read, stop
         self._role = Role.SLAVE
         self._was_master = False
+        self._broken = False
         self._scheduler = Scheduler(settings.scheduler.catch_up, planned_jobs(configuration))
         self._monitor = Monitor(mirror, lambda: self.keeper.role, self.keeper.time.now)
         self._loss = Loss(self.keeper, self._tells_loss, self._start_messenger)
@@ -89,10 +90,17 @@ class Daemon:
                     self._reload()
                 self._turn()
             self._end(threads[0])
+        if self._broken:
+            raise ServiceManagerError(
+                "The thread that keeps the lease failed, as the log says: this instance ends, to be started anew."
+            )
 
     def _keep(self) -> None:
         try:
             self.keeper.run(self._stop)
+        except BaseException:
+            self._broken = True
+            raise
         finally:
             # Without a keeper this is no instance any more: whoever started us starts another.
             self._stop.set()
