@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -26,8 +27,9 @@ def topic(s3_server, no_ambient_aws) -> Iterator[tuple[Sns, Any]]:
     keys = {"aws_access_key_id": ACCESS_KEY, "aws_secret_access_key": SECRET}
     queues = boto3.client("sqs", region_name=REGION, endpoint_url=s3_server.url, **keys)
     client = access(s3_server.url).client()
-    arn = client.create_topic(Name="meccano")["TopicArn"]
-    queue = queues.create_queue(QueueName="people")["QueueUrl"]
+    name = f"meccano-{uuid4().hex[:8]}"  # all tests share the server, which forgets nothing
+    arn = client.create_topic(Name=name)["TopicArn"]
+    queue = queues.create_queue(QueueName=name)["QueueUrl"]
     to = queues.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     client.subscribe(TopicArn=arn, Protocol="sqs", Endpoint=to)
 
