@@ -213,7 +213,8 @@ class World:
     # What time brings.
 
     def expire_lease(self) -> None:
-        self.iotdb.execute("UPDATE sm_lease SET expires_at = '2000-01-01 00:00:00' WHERE holder IS NOT NULL")
+        expire = "UPDATE sm_lease SET expires_at = '2000-01-01 00:00:00' WHERE holder IS NOT NULL"
+        patiently(lambda: self.iotdb.execute(expire))
 
     def finish(self) -> JobResult:
         """The next export, whatever the last run left behind."""
