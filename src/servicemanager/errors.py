@@ -3,7 +3,8 @@
 ::
 
     ServiceManagerError            1  the work failed or found something wrong
-    ├── ConfigurationError         2  a setting is wrong: all mistakes at once
+    ├── ConfigurationError         2  a setting or a wish is wrong: all mistakes at once
+    ├── NotFound                   2  what was asked for by name or number does not exist
     ├── LeaseHeld                  3  another run holds this job's lease
     ├── Unreachable                4  the database or the bucket does not answer
     │   ├── DatabaseUnreachable
@@ -47,6 +48,12 @@ class ConfigurationError(ServiceManagerError):
     def __init__(self, *mistakes: str) -> None:
         super().__init__("\n".join(mistakes))
         self.mistakes = mistakes
+
+
+class NotFound(ServiceManagerError):
+    """What was asked for by its name or number does not exist."""
+
+    exit_status = 2
 
 
 class LeaseHeld(ServiceManagerError):
