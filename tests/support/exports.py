@@ -31,10 +31,10 @@ LEASE = timedelta(seconds=15)
 
 
 def make_job(iotdb: Iotdb, store: ObjectStore, staging: Path, *, slice_rows: int = 20_000, **wishes) -> ExportJob:
-    """An export of everything that arrived before today; `wishes` are those of `Wishes`, and `csv`."""
-    csv = wishes.pop("csv", False)
+    """An export of everything that arrived before today; `wishes` are those of `Wishes`, and `csv` and `clock`."""
+    options = {name: wishes.pop(name) for name in ("csv", "clock") if name in wishes}
     asked = Wishes(**{"zone": ZoneInfo(ZONE), "days": 1, "purge": True, **wishes})
-    return ExportJob(iotdb.database, iotdb.facts(), store, open_store, staging, asked, csv=csv, slice_rows=slice_rows)
+    return ExportJob(iotdb.database, iotdb.facts(), store, open_store, staging, asked, slice_rows=slice_rows, **options)
 
 
 def run(job: ExportJob, lease: timedelta = LEASE) -> JobResult:

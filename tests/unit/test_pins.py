@@ -10,14 +10,14 @@ from packaging.utils import canonicalize_name
 
 from support.docs import ROOT
 
-_PIN = re.compile(r"^([\w.-]+)==.*(?:\n .*)*", re.MULTILINE)
+_PIN = re.compile(r"^([\w.-]+)==(\S+).*((?:\n .*)*)", re.MULTILINE)
 
 
 def pins(path: str) -> dict[str, set[str]]:
-    """Each package with its pins: version, marker and hashes."""
+    """Each package with its pins: version and hashes. Where each applies depends on what else is installed."""
     found: dict[str, set[str]] = {}
     for match in _PIN.finditer((ROOT / path).read_text()):
-        found.setdefault(canonicalize_name(match[1]), set()).add(match[0])
+        found.setdefault(canonicalize_name(match[1]), set()).add(match[2] + match[3])
     return found
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
-from datetime import datetime
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -22,7 +24,7 @@ def register(app: typer.Typer) -> None:
     app.command("export")(_command)
 
 
-def _command(
+def _command(  # noqa: PLR0913, PLR0917 -- one parameter for each option
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and change nothing.")] = False,
     before: Annotated[
         datetime | None,
@@ -32,6 +34,7 @@ def _command(
     max_rows: Annotated[
         int | None, typer.Option(min=1, help="Stop after the windows that hold this many rows.")
     ] = None,
+    now: Annotated[bool, typer.Option("--now", help="Do it whatever the hour, in spite of export.window.")] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
 ) -> None:
     """Archive old readings and, once the archive is proven to hold them, delete them from the database.
@@ -45,7 +48,7 @@ def _command(
     service = Service.configure()
     logs.configure(service.settings.log.format)
     process.settle()
-    asked = ExportWishes(before.date() if before else None, no_purge, max_rows)
+    asked = ExportWishes(before.date() if before else None, no_purge, max_rows, now)
     export(service, asked, dry_run=dry_run, json_output=json_output)
 
 
@@ -110,6 +113,7 @@ _WORDS = {
     "rows_late": "of them late, for days that were archived before",
     "rows_purged": "readings deleted from the database",
     "rows_only_archived": "readings that stand only in the archive",
+    "rows_left": "readings left for the next hours of export.window",
 }
 
 
@@ -123,6 +127,17 @@ def print_result(result: JobResult) -> None:
         sys.stderr.write(f"note: {one_line(notice)}\n")
     for problem in result.problems:
         sys.stderr.write(f"problem: {one_line(problem)}\n")
+
+
+def _pace(plan: ExportPlan, zone: ZoneInfo) -> Iterator[str]:
+    pace = plan.pace
+    if pace.rows_per_second:
+        least = timedelta(seconds=plan.rows // pace.rows_per_second)
+        yield f"Pace: at most {pace.rows_per_second:,} readings in a second, so at least {least} for each pass."
+    if pace.opens_at:
+        yield f"Hours: {pace.hours}. Nothing is done before {pace.opens_at.astimezone(zone):%Y-%m-%d %H:%M} ({zone})."
+    elif pace.closes_at:
+        yield f"Hours: {pace.hours}. What is not done by {pace.closes_at.astimezone(zone):%H:%M} waits for the next."
 
 
 def _print_plan(plan: ExportPlan, service: Service, *, json_output: bool) -> None:
@@ -140,6 +155,8 @@ def _print_plan(plan: ExportPlan, service: Service, *, json_output: bool) -> Non
     else:
         sys.stdout.write("There is nothing to do.\n")
     sys.stdout.write(f"Purge: {plan.purge.value}.\n")
+    for sentence in _pace(plan, zone):
+        sys.stdout.write(f"{sentence}\n")
     for held in plan.held:
         sys.stdout.write(f"Held back: {held.what}, {held.rows:,} rows: {held.reason.value}.\n")
     for notice in plan.notices:

@@ -7,6 +7,7 @@ is said once at the start.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Mapping
+from datetime import time
 from urllib.parse import urlsplit
 
 from servicemanager.config.catalogue import BY_KEY, SETTINGS, render, value_of, variable_of
@@ -35,6 +36,18 @@ def mistakes_between(settings: Settings, origins: Origins) -> Iterator[str]:
             " then AWS's usual credential chain applies."
         )
     yield from _late_deadlines(settings)
+    yield from _closed_hours(settings)
+
+
+def _closed_hours(settings: Settings) -> Iterator[str]:
+    """An export that only ever begins outside of its hours would do nothing, night after night."""
+    hours, pattern = settings.export.hours, parse_cron(settings.scheduler.export)
+    times = (time(int(hour), int(minute)) for hour in pattern.hours for minute in pattern.minutes)
+    if hours and not any(at in hours for at in times):
+        yield (
+            f'export.window ({hours}) holds none of the times at which scheduler.export ("{settings.scheduler.export}")'
+            " begins an export: change one of them."
+        )
 
 
 def _late_deadlines(settings: Settings) -> Iterator[str]:

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr
 
+from servicemanager.config.hours import Hours, HoursOfDay, parse_hours
 from servicemanager.config.places import (
     Bucket,
     Database,
@@ -121,6 +122,19 @@ class Export(Section):
         About("Days to keep in the database, today included; what arrived earlier is exported."),
     ] = 1
     csv: Annotated[bool, About("Whether the Node version's CSV files are written too, beside facts/.")] = False
+    max_rows_per_second: Annotated[
+        int | None,
+        Field(ge=1, le=10_000_000),
+        About("Most readings that are read from the database, and most that are deleted, in a second."),
+    ] = None
+    window: Annotated[
+        HoursOfDay | None,
+        About("Hours of the day in which an export may work; at their end it stops, and goes on the next day."),
+    ] = None
+
+    @property
+    def hours(self) -> Hours | None:
+        return parse_hours(self.window) if self.window else None
 
     @property
     def folder(self) -> Path | None:

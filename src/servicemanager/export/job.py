@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from servicemanager.archive import marker
 from servicemanager.archive.journal import Journal
 from servicemanager.archive.objects import ObjectStore
 from servicemanager.archive.proof import Stores
+from servicemanager.export.pace import Throttle
 from servicemanager.export.plan import ExportPlan, Hold, Purge
 from servicemanager.export.planning import Sources, Wishes, make_plan
 from servicemanager.export.preflight import check_column
@@ -39,6 +41,8 @@ class ExportJob:
     csv: bool = False
     slice_rows: int = SLICE_ROWS
     ahead: bool = True
+    #: Seconds that never go back, by which a run keeps to its pace and its hours.
+    clock: Callable[[], float] = time.monotonic
     name: str = "export"
     lease_name: str = LEASE_NAME
 
@@ -54,11 +58,27 @@ class ExportJob:
         with failing_in(self.staging):
             sweep(self.staging, tools.uuid)
         check_column(self.database, self.facts, tools.journal)
+        throttle = tools.throttle
+        asked_at = throttle.clock()
+        with self.database.reading() as connection:
+            now = self.database.now(connection)
         plan = self._plan(self._claim(tools))
+        tally = Tally(context.counts, _problems(plan), list(plan.notices))
+        if plan.pace.opens_at:
+            return self._wait(plan, tally)
+        if plan.pace.closes_at:
+            throttle.closes_at = asked_at + (plan.pace.closes_at - now).total_seconds()
         if plan.purge is Purge.YES:
             self.facts.check_delete()
-        tally = Tally(context.counts, _problems(plan), list(plan.notices))
         execute(tools, plan, tally)
+        return JobResult(dict(tally.counts), tuple(tally.problems), tuple(tally.notices))
+
+    def _wait(self, plan: ExportPlan, tally: Tally) -> JobResult:
+        tally.counts.update(rows_left=plan.rows)
+        tally.notices.append(
+            f"Nothing was done, for export.window is {plan.pace.hours}: the next run within it does the work, "
+            "or `servicemanager export --now` at once."
+        )
         return JobResult(dict(tally.counts), tuple(tally.problems), tuple(tally.notices))
 
     def _claim(self, tools: Tools) -> marker.Claim:
@@ -76,6 +96,7 @@ class ExportJob:
         return make_plan(sources, claim, self.wishes)
 
     def tools(self, context: JobContext) -> Tools:
+        throttle = Throttle(self.wishes.max_rows_per_second, stop=context.stop, clock=self.clock)
         return Tools(
             database=self.database,
             facts=self.facts,
@@ -87,7 +108,8 @@ class ExportJob:
             zone=self.wishes.zone,
             csv=self.csv,
             context=context,
-            slice_rows=self.slice_rows,
+            slice_rows=min(self.slice_rows, throttle.piece_rows or self.slice_rows),
+            throttle=throttle,
             ahead=self.ahead,
         )
 

@@ -91,6 +91,19 @@ class Held:
 
 
 @dataclass(frozen=True)
+class Pace:
+    """How fast a run may work, and when."""
+
+    rows_per_second: int | None = None
+    #: As the settings give them; None where any hour will do.
+    hours: str | None = None
+    #: When the hours end that the plan was made in ...
+    closes_at: datetime | None = None
+    #: ... or, where it was made outside of them, when they begin: until then nothing is done.
+    opens_at: datetime | None = None
+
+
+@dataclass(frozen=True)
 class ExportPlan:
     """The value that --dry-run prints and the run executes."""
 
@@ -99,6 +112,7 @@ class ExportPlan:
     purge: Purge
     held: tuple[Held, ...] = ()
     notices: tuple[str, ...] = ()
+    pace: Pace = Pace()
 
     @property
     def rows(self) -> int:
@@ -110,6 +124,10 @@ class ExportPlan:
             "cutoff": self.cutoff,
             "purge": {"decision": self.purge.name.lower(), "reason": self.purge.value},
             "rows": self.rows,
+            "max_rows_per_second": self.pace.rows_per_second,
+            "hours": self.pace.hours,
+            "hours_close_at": self.pace.closes_at,
+            "hours_open_at": self.pace.opens_at,
             "windows": [_describe(planned) for planned in self.windows],
             "held": [{"what": h.what, "rows": h.rows, "reason": h.reason.value} for h in self.held],
             "notices": list(self.notices),

@@ -11,8 +11,21 @@ from servicemanager.archive.journal import Journal, JournaledWindow
 from servicemanager.archive.marker import Claim
 from servicemanager.archive.objects import ObjectStore
 from servicemanager.archive.parquet import Name, day_folder, parse_key
+from servicemanager.config.hours import Hours
 from servicemanager.errors import ConfigurationError
-from servicemanager.export.plan import Action, Bounds, Cut, ExportPlan, Held, Hold, PlannedWindow, Purge, cut, limit
+from servicemanager.export.plan import (
+    Action,
+    Bounds,
+    Cut,
+    ExportPlan,
+    Held,
+    Hold,
+    Pace,
+    PlannedWindow,
+    Purge,
+    cut,
+    limit,
+)
 from servicemanager.iotdb.engine import Database
 from servicemanager.iotdb.facts import Bucket, Facts
 from servicemanager.iotdb.window import Calendar, Window
@@ -35,6 +48,9 @@ class Wishes:
     before: date | None = None
     no_purge: bool = False
     max_rows: int | None = None
+    max_rows_per_second: int | None = None
+    #: When a run may work; None at any time.
+    hours: Hours | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +75,15 @@ def make_plan(sources: Sources, claim: Claim, wishes: Wishes) -> ExportPlan:
     known, unknown = _without_unknown(sources.store, result.windows)
     windows, beyond = limit(known, wishes.max_rows)
     held = (*result.held, *unknown, *beyond, *_strays(facts, now))
-    return ExportPlan(bounds.cutoff, tuple(windows), purge, held, tuple(_notices(facts, now)))
+    return ExportPlan(bounds.cutoff, tuple(windows), purge, held, tuple(_notices(facts, now)), _pace(wishes, now))
+
+
+def _pace(wishes: Wishes, now: datetime) -> Pace:
+    if wishes.hours is None:
+        return Pace(wishes.max_rows_per_second)
+    closes_at = wishes.hours.closing_after(now, wishes.zone)
+    opens_at = None if closes_at else wishes.hours.opening_after(now, wishes.zone)
+    return Pace(wishes.max_rows_per_second, str(wishes.hours), closes_at, opens_at)
 
 
 def decide_purge(facts: Facts, claim: Claim, wishes: Wishes) -> Purge:

@@ -16,6 +16,7 @@ import stamina
 from servicemanager.archive.journal import JournaledWindow, Part
 from servicemanager.archive.proof import prove_present, read_proven
 from servicemanager.errors import DatabaseBusy, DatabaseUnreachable, ServiceManagerError
+from servicemanager.export.pace import Work
 from servicemanager.export.tools import Tools
 from servicemanager.iotdb.fingerprint import EMPTY, Fingerprint, total
 from servicemanager.iotdb.window import Window
@@ -76,6 +77,7 @@ def purge_slices(
         expected = (known or {}).get(piece.number, piece.expected)
         if not piece.unpurged and expected == EMPTY:
             continue
+        tools.throttle.before(Work.DELETE, expected.rows)
         tools.context.checkpoint()
         try:
             deleted += purge_slice(tools, entry, piece, expected)

@@ -15,9 +15,11 @@ import pyarrow as pa
 
 from servicemanager.archive.ahead import ahead
 from servicemanager.export.gather import Expected, gather
+from servicemanager.export.pace import Work, pieces
 from servicemanager.export.plan import PlannedWindow
 from servicemanager.export.tools import Tools
-from servicemanager.iotdb.fingerprint import Count
+from servicemanager.iotdb.fingerprint import EMPTY, Count
+from servicemanager.iotdb.stored import snap
 from servicemanager.iotdb.window import Window
 
 #: Rows of adjacent windows that one query reads while nothing is deleted. Most of a table is read faster in its own
@@ -57,7 +59,12 @@ def read_ahead(tools: Tools, planned: Sequence[PlannedWindow], *, purge: bool) -
 
 def _tables(tools: Tools, planned: Sequence[PlannedWindow], *, purge: bool) -> Generator[pa.Table]:
     few = BATCH_ROWS if tools.facts.shape.indexed else SCAN_ROWS
-    for batch in batches_of(planned, few if purge else STREAM_ROWS):
+    most = tools.throttle.piece_rows
+    if most and tools.facts.shape.indexed:
+        yield from (_read_slowly(tools, each, most) for each in planned)
+        return
+    for batch in batches_of(planned, few if purge or most else STREAM_ROWS):
+        tools.throttle.before(Work.READ, sum(each.rows for each in batch))
         done = 0
         for rows in _read(tools, batch, _WAITING_ROWS):
             done += 1
@@ -73,8 +80,35 @@ def _read(tools: Tools, batch: Sequence[PlannedWindow], limit: int | None = None
         yield from gather(tables, windows, facts.no_rows, limit)
 
 
+def _read_slowly(tools: Tools, planned: PlannedWindow, most: int) -> pa.Table:
+    read = [tools.facts.no_rows]
+    for piece in _pieces(tools, planned, most, Work.READ):
+        read += tools.facts.iter_rows(piece)
+    return pa.concat_tables(read).unify_dictionaries().combine_chunks()
+
+
+def _count_slowly(tools: Tools, planned: PlannedWindow, most: int) -> Count:
+    found = EMPTY.count
+    for piece in _pieces(tools, planned, most, Work.COUNT):
+        found += _count(tools, [piece])[0]
+    return found
+
+
+def _pieces(tools: Tools, planned: PlannedWindow, most: int, work: Work) -> Iterator[Window]:
+    """Each when its turn has come."""
+    for piece, rows in pieces(planned.window, planned.rows, most, partial(snap, tools.facts.time)):
+        tools.throttle.before(work, rows)
+        tools.context.checkpoint()
+        yield piece
+
+
 def _counts(tools: Tools, planned: Sequence[PlannedWindow], threads: int) -> Generator[Callable[[], Count]]:
     """Window by window; where each query scans the table, of many at once."""
+    most = tools.throttle.piece_rows
+    if most and tools.facts.shape.indexed:
+        with closing(ahead(lambda each: _count_slowly(tools, each, most), planned, threads)) as slowly:
+            yield from (wait for _, wait in slowly)
+        return
     batches = [[each] for each in planned] if tools.facts.shape.indexed else batches_of(planned, STREAM_ROWS)
     windows = ([each.window for each in batch] for batch in batches)
     with closing(ahead(partial(_count, tools), windows, threads)) as counted:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from servicemanager.archive.journal import Journal
 from servicemanager.archive.proof import Stores
+from servicemanager.export.pace import Throttle
 from servicemanager.iotdb.engine import Database
 from servicemanager.iotdb.facts import Facts
 from servicemanager.iotdb.rollups import Rollups
@@ -38,3 +39,4 @@ class Tools:
     slice_rows: int = SLICE_ROWS
     #: Whether the next windows are read in other threads while one is sealed.
     ahead: bool = True
+    throttle: Throttle = field(default_factory=Throttle)

@@ -18,6 +18,7 @@ from servicemanager.archive.parquet import Label, read_object
 from servicemanager.archive.proof import sha256
 from servicemanager.errors import ArchiveDamaged, ArchiveRefused, ObjectCold, ObjectExists
 from servicemanager.export import legacy_csv
+from servicemanager.export.pace import HoursOver
 from servicemanager.export.plan import Action, ExportPlan, PlannedWindow, Purge
 from servicemanager.export.purge import prove_objects, purge_slices, slices_of
 from servicemanager.export.read_ahead import Reading, read_ahead, read_window
@@ -45,10 +46,22 @@ def execute(tools: Tools, plan: ExportPlan, tally: Tally) -> None:
     progress = tools.context.progress
     progress.expect("archived", sum(p.rows for p in plan.windows if p.action is not Action.PURGE))
     progress.expect("purged", plan.rows if plan.purge is Purge.YES else 0)
+    left = [planned.rows for planned in plan.windows]
+    try:
+        _execute(tools, plan, tally, left)
+    except HoursOver as over:
+        tally.counts.update(rows_left=sum(left))
+        tally.notices.append(str(over))
+
+
+def _execute(tools: Tools, plan: ExportPlan, tally: Tally, left: list[int]) -> None:
+    """`left` are the rows of the windows that are not done yet, in the plan's order."""
+    progress = tools.context.progress
     journaled = _journaled(tools, plan)
     new, purge = [p for p in plan.windows if p.action is Action.ARCHIVE], plan.purge is Purge.YES
     with closing(read_ahead(tools, new, purge=purge)) as readings:
         for planned, entry in journaled:
+            tools.throttle.check()
             tools.context.checkpoint()
             reading = next(readings) if planned.action is Action.ARCHIVE else None
             try:
@@ -59,6 +72,7 @@ def execute(tools: Tools, plan: ExportPlan, tally: Tally) -> None:
                 progress.say("window failed", window=str(planned.window), error=str(error))
             else:
                 progress.say("window done", window=str(planned.window), rows=planned.rows, action=planned.action.value)
+            left.pop(0)
 
 
 def _journaled(tools: Tools, plan: ExportPlan) -> list[tuple[PlannedWindow, JournaledWindow]]:

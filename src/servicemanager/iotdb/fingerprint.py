@@ -93,6 +93,9 @@ class Count:
     rows: int
     bound: int
 
+    def __add__(self, other: Count) -> Count:
+        return Count(self.rows + other.rows, self.bound + other.bound)
+
     def difference(self, other: Count) -> str:
         """In words, where two counts disagree: for messages."""
         return f"{self.rows} against {other.rows} rows" if self.rows != other.rows else "the values of their rows"

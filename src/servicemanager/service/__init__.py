@@ -6,15 +6,16 @@ import os
 import random
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from servicemanager.config import Export, Loaded, NotifyMode, Settings, load
 from servicemanager.errors import ConfigurationError
+from servicemanager.service.wishes import ExportWishes, StatisticsWishes
 
 if TYPE_CHECKING:
     from servicemanager.alerts.channel import Channel
@@ -33,29 +34,10 @@ if TYPE_CHECKING:
     from servicemanager.jobs.job import Progress
     from servicemanager.messages.cleanup import MessagesJob
     from servicemanager.statistics.job import StatisticsJob
-    from servicemanager.statistics.judge import Change
-    from servicemanager.statistics.publish import Published
+
+__all__ = ["DATA_DIRECTORY", "ExportWishes", "Service", "StatisticsWishes"]
 
 DATA_DIRECTORY = "servicemanager-data"
-
-
-@dataclass(frozen=True)
-class ExportWishes:
-    """What a person asks of one export beyond the settings."""
-
-    before: date | None = None
-    no_purge: bool = False
-    max_rows: int | None = None
-
-
-@dataclass(frozen=True)
-class StatisticsWishes:
-    """What a person asks of one run of the statistics beyond the settings; the last two see what is found."""
-
-    rebuild: bool = False
-    force: bool = False
-    found: Callable[[Change], None] | None = None
-    published: Callable[[Published], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -144,7 +126,16 @@ class Service:
         from servicemanager.export.planning import Wishes
 
         export = self.settings.export
-        wishes = Wishes(self.settings.zone, export.days, export.purge, asked.before, asked.no_purge, asked.max_rows)
+        wishes = Wishes(
+            self.settings.zone,
+            export.days,
+            export.purge,
+            asked.before,
+            asked.no_purge,
+            asked.max_rows,
+            export.max_rows_per_second,
+            None if asked.now else export.hours,
+        )
         return ExportJob(
             database, self.facts(database), store, self.open_store, export.local_directory, wishes, csv=export.csv
         )
