@@ -21,6 +21,9 @@ from support.s3server import S3Server, running_s3_server
 DATABASE = "IOTDB"
 SERVICEMANAGER = str(Path(sys.executable).with_name("servicemanager"))
 _SLICE_ROWS = 20_000
+#: Rows per second of an export that the gateway should hardly notice.
+_PACE = 5_000
+_UNDISTURBED = 20.0
 #: It takes minutes for these already.
 _PT_ARCHIVER_ROWS = 1_000_000
 _INSERT = (
@@ -57,10 +60,24 @@ def _with_index(server: Server, rows: int, tsv: Path, s3: S3Server, folder: Path
     cuts = _cuts(server)
     bare = found.add(_inserting(server, lambda: _delete(server, cuts)))
     found.add(purged, bare, 1.3)
+    _throttled(server, tsv, s3, folder, found)
     if shutil.which("pt-archiver") and rows <= _PT_ARCHIVER_ROWS:
         _fill(server, tsv)
         found.add(run("pt-archiver purges, without archiving", _pt_archiver(server)), bare)
     return found
+
+
+def _throttled(server: Server, tsv: Path, s3: S3Server, folder: Path, found: Run) -> None:
+    """What the gateway notices of an export with purge that keeps to a pace: a part of it is enough to tell."""
+    _fill(server, tsv)
+    with gateway(server, DATABASE, _INSERT) as waits:
+        time.sleep(_UNDISTURBED)
+    idle = found.add(Measured("p99 of the gateway's inserts, undisturbed", p99_ms(waits) / 1000))
+    _, environ = _environment(server, s3, folder)
+    paced = {**environ, "EXPORT_MAXROWSPERSECOND": str(_PACE)}
+    with gateway(server, DATABASE, _INSERT) as waits:
+        run("throttled", [SERVICEMANAGER, "export", "--max-rows", str(_PACE * 20)], paced)
+    found.add(Measured(f"the same during an export with purge, {_PACE:,} rows/s", p99_ms(waits) / 1000), idle, 1.2)
 
 
 def _without_index(server: Server, rows: int, tsv: Path, s3: S3Server, folder: Path) -> Run:

@@ -28,6 +28,8 @@ SERVER_OPTIONS = (
 )
 #: Statements of the simulated gateway per second.
 _RATE = 50
+#: Below this, seconds need more digits.
+_SHORT = 0.1
 
 
 @dataclass
@@ -152,5 +154,6 @@ def _row(line: Measured) -> str:
     def cell(value: float | None, form: str) -> str:
         return format(value, form) if value else ""
 
-    cells = [line.what, f"{line.seconds:.2f}", cell(line.ratio, ".2f"), cell(line.goal, ".1f"), line.beside]
+    seconds = f"{line.seconds:.2f}" if line.seconds >= _SHORT else f"{line.seconds:.4f}"
+    cells = [line.what, seconds, cell(line.ratio, ".2f"), cell(line.goal, ".1f"), line.beside]
     return "| " + " | ".join([*cells, cell(line.peak_mib, ".0f"), cell(line.p99_ms, ".1f")]) + " |\n"

@@ -259,6 +259,12 @@ def test_two_variables_that_contradict_each_other_are_a_mistake(tmp_path, pair):
     assert all(name in mistake for name in pair)
 
 
+def test_hours_that_no_export_begins_in_are_a_mistake(tmp_path):
+    mistake = only_mistake(tmp_path, EXPORT_WINDOW="22:00-04:00", SCHEDULER_EXPORT="30 4,12 * * *")
+    assert "export.window (22:00-04:00)" in mistake
+    assert loaded(tmp_path, EXPORT_WINDOW="22:00-04:00", SCHEDULER_EXPORT="30 3 * * *").settings.export.hours
+
+
 @pytest.mark.parametrize(
     ("text", "addresses"),
     [
