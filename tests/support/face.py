@@ -1,0 +1,105 @@
+"""The pages, served over real HTTP from a made-up desk, to a viewer who may do what a test says."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email.message import Message
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from fastapi import FastAPI, Request
+
+from servicemanager.web import pages
+from servicemanager.web.pages.render import Frame
+from servicemanager.web.server import listen, serving
+from servicemanager.web.viewer import Rights, Viewer
+from support.desk import SampleDesk
+
+ZONE = ZoneInfo("America/Sao_Paulo")
+TOKEN = "the-token-of-this-session"
+
+
+@dataclass
+class Face:
+    """Who looks, at what. Tests change it while it is served."""
+
+    desk: SampleDesk
+    viewer: Viewer | None = field(default_factory=lambda: Viewer("maria@example.com", Rights.ADMIN))
+    role: str = "MASTER"
+    token: str = TOKEN
+
+
+def make_app(face: Face) -> FastAPI:
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+
+    @app.middleware("http")
+    async def let_in(request: Request, go_on):
+        request.state.viewer, request.state.csrf = face.viewer, face.token
+        app.state.desk = face.desk
+        return await go_on(request)
+
+    app.state.frame = Frame(role=lambda: face.role, zone=ZONE, now=lambda: face.desk.clock())  # noqa: PLW0108 -- tests change desks
+    pages.install(app)
+    return app
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`text` is unpacked."""
+
+    status: int
+    headers: Message
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        packed = self.headers.get("Content-Encoding") == "gzip"
+        return (gzip.decompress(self.body) if packed else self.body).decode()
+
+    @property
+    def json(self) -> object:
+        return json.loads(self.text)
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where the pages are served."""
+
+    port: int
+    face: Face
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def get(self, path: str, **headers: str) -> Answer:
+        return self._ask("GET", path, None, headers)
+
+    def post(self, path: str, fields: Mapping[str, str], **headers: str) -> Answer:
+        body = urlencode({"csrf": self.face.token} | dict(fields))
+        return self._ask("POST", path, body, {"Content-Type": "application/x-www-form-urlencoded"} | headers)
+
+    def _ask(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request(method, path, body, _names(headers))
+            answer = connection.getresponse()
+            return Answer(answer.status, answer.headers, answer.read())
+        finally:
+            connection.close()
+
+
+def _names(headers: Mapping[str, str]) -> dict[str, str]:
+    return {"Accept": "text/html"} | {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+@contextmanager
+def served(face: Face) -> Iterator[Site]:
+    listener = listen("127.0.0.1", 0)
+    with serving(make_app(face), listener):
+        yield Site(listener.getsockname()[1], face)
