@@ -13,8 +13,12 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
 
+from servicemanager.errors import ServiceManagerError
 from servicemanager.web import pages
+from servicemanager.web.pages.errors import page_of
 from servicemanager.web.pages.render import Frame
 from servicemanager.web.server import listen, serving
 from servicemanager.web.viewer import Rights, Viewer
@@ -45,6 +49,8 @@ def make_app(face: Face) -> FastAPI:
 
     app.state.frame = Frame(role=lambda: face.role, zone=ZONE, now=lambda: face.desk.clock())  # noqa: PLW0108 -- tests change desks
     pages.install(app)
+    for kind in (ServiceManagerError, HTTPException, RequestValidationError, Exception):
+        app.add_exception_handler(kind, page_of)
     return app
 
 

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from servicemanager.web.pages import assets
+from servicemanager.web.pages import assets, configuration, incidents, jobs, overview, silences
 
-ROUTERS = (assets.router,)
+ROUTERS = (
+    assets.router,
+    overview.router,
+    incidents.router,
+    silences.router,
+    jobs.router,
+    configuration.router,
+)
 
 
 def install(app: FastAPI) -> None:

@@ -56,10 +56,7 @@ def page(request: Request, template: str, status: int = 200, **context: Any) -> 
     """The page, or 304 where the browser has it already. Works without the database."""
     frame: Frame = request.app.state.frame
     now = frame.now()
-    text = _ENVIRONMENT.get_template(template).render(
-        **_around(request, frame, now),
-        **context,
-    )
+    text = _ENVIRONMENT.get_template(template).render(**_around(request, frame, now), status=status, **context)
     headers = {
         "ETag": f'W/"{hashlib.sha256(text.encode()).hexdigest()[:24]}"',
         "Cache-Control": "no-store",
