@@ -36,6 +36,8 @@ class Silence:
     cron: str | None = None
     duration: timedelta | None = None
     number: int | None = None
+    #: Who added it, where that is known.
+    by: str | None = None
 
     def holds(self, now: datetime, zone: ZoneInfo) -> bool:
         """Whether it is in force; its end is no part of it."""

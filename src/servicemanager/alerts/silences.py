@@ -10,9 +10,13 @@ import sqlalchemy as sa
 from servicemanager.alerts.silence import Silence, Target
 from servicemanager.iotdb import tables
 
+_LONGEST_BY = 255
+_table, _note = tables.silence, tables.silence_note
+
 
 def load_silences(connection: sa.Connection) -> list[Silence]:
-    rows = connection.execute(sa.select(tables.silence).order_by(tables.silence.c.id))
+    joined = _table.outerjoin(_note, _note.c.silence_id == _table.c.id)
+    rows = connection.execute(sa.select(_table, _note.c.added_by).select_from(joined).order_by(_table.c.id))
     return [
         Silence(
             target=Target(row.target),
@@ -23,6 +27,7 @@ def load_silences(connection: sa.Connection) -> list[Silence]:
             cron=row.cron,
             duration=None if row.duration_seconds is None else timedelta(seconds=row.duration_seconds),
             number=row.id,
+            by=row.added_by,
         )
         for row in rows
     ]
@@ -40,11 +45,14 @@ def add_silence(tx: sa.Connection, silence: Silence) -> int:
         "cron": silence.cron,
         "duration_seconds": seconds,
     }
-    made = tx.execute(tables.silence.insert().values(**values)).inserted_primary_key
+    made = tx.execute(_table.insert().values(**values)).inserted_primary_key
     assert made is not None  # noqa: S101 -- the table numbers its rows
+    if silence.by is not None:
+        tx.execute(_note.insert().values(silence_id=made[0], added_by=silence.by[:_LONGEST_BY]))
     return int(made[0])
 
 
 def remove_silences(tx: sa.Connection, numbers: Sequence[int]) -> int:
     """Return how many there were."""
-    return tx.execute(tables.silence.delete().where(tables.silence.c.id.in_(numbers))).rowcount
+    tx.execute(_note.delete().where(_note.c.silence_id.in_(numbers)))
+    return tx.execute(_table.delete().where(_table.c.id.in_(numbers))).rowcount

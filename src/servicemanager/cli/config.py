@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from servicemanager.cli.render import one_line, print_json, print_table
+from servicemanager.cli.render import one_line, print_document, print_table
 
 if TYPE_CHECKING:
     from servicemanager.config import Loaded
@@ -36,10 +36,11 @@ def _command(
 def config_command(json_output: bool) -> None:
     """Load the settings of this process's environment and folder, and print them."""
     from servicemanager.config import load
+    from servicemanager.service.desk.configuration import configuration_document
 
     loaded = load(os.environ, Path.cwd())
     if json_output:
-        print_json(document(loaded))
+        print_document(configuration_document(loaded))
         return
     if loaded.embedded:
         sys.stderr.write("note: nothing is configured: the embedded database and archive folder are used.\n")
@@ -55,18 +56,3 @@ def rows(loaded: Loaded) -> list[tuple[str, str, str]]:
     return [
         (setting.key, render(value_of(loaded.settings, setting)), loaded.origins[setting.key]) for setting in SETTINGS
     ]
-
-
-def document(loaded: Loaded) -> dict[str, object]:
-    """The same for programs: values with their types, null where nothing is set."""
-    from servicemanager.config import SETTINGS, plain_value, value_of
-
-    settings = {
-        setting.key: {
-            "value": plain_value(value_of(loaded.settings, setting)),
-            "origin": loaded.origins[setting.key],
-            "variables": [*setting.variables, *setting.file_variables],
-        }
-        for setting in SETTINGS
-    }
-    return {"settings": settings, "embedded": loaded.embedded, "notices": list(loaded.notices)}

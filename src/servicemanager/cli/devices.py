@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from servicemanager.cli.render import one_line, print_json, print_table
-from servicemanager.errors import ConfigurationError
+from servicemanager.cli.render import one_line, print_document, print_table
+from servicemanager.errors import NotFound
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -37,7 +37,9 @@ def _command(
     Exit status 0: no device is silent. 1: one is, or the one to be explained does not exist. 2: wrong settings.
     4: the database can't be reached.
     """
+    from servicemanager.health import explain as explaining
     from servicemanager.service import Service
+    from servicemanager.service.desk.devices import device_documents
 
     service = Service.configure()
     database = service.database()
@@ -52,9 +54,9 @@ def _command(
     finally:
         database.close()
     if json_output:
-        print_json([_document(one) for one in shown])
+        print_document(device_documents(shown))
     elif explain is not None:
-        sys.stdout.write(f"{one_line(sentence(shown[0], seen))}\n")
+        sys.stdout.write(f"{one_line(explaining.explain(shown[0], seen.view.horizon, seen.now))}\n")
     else:
         _print(shown, seen)
     if any(one.is_alarming for one in shown):
@@ -80,14 +82,10 @@ def _assessed(
 def _one(check: Check, connection: sa.Connection, seen: Seen, name: str) -> Assessment:
     from servicemanager.health.assess import assess
 
-    limits = check.rules.limits
-    device = check.devices.fetch(connection, [name], seen.now).get(name)
+    device = check.devices.find(connection, name, seen.now)
     if device is None:
-        foreign = check.devices.fetch_foreign(connection, datetime.fromtimestamp(0, UTC), seen.now)
-        device = next((one for one in foreign if one.name == name), None)
-    if device is None:
-        raise ConfigurationError("No device of that name is registered or has announced itself: check its spelling.")
-    return assess(device, seen.view.horizon, limits)
+        raise NotFound("No device of that name is registered or has announced itself: check its spelling.")
+    return assess(device, seen.view.horizon, check.rules.limits)
 
 
 def _place(one: Assessment) -> tuple[str, str]:
@@ -96,19 +94,6 @@ def _place(one: Assessment) -> tuple[str, str]:
 
 def _minutes(span: timedelta) -> int:
     return int(span.total_seconds()) // 60
-
-
-def _document(one: Assessment) -> dict[str, object]:
-    return {
-        "device": one.device.name,
-        "group": one.device.group,
-        "type": one.device.type,
-        "version": one.device.version,
-        "status": one.status.value,
-        "seen_at": one.device.seen_at,
-        "silent_minutes": _minutes(one.silence),
-        "limit_minutes": _minutes(one.limit),
-    }
 
 
 def _print(shown: Iterable[Assessment], seen: Seen) -> None:
@@ -121,22 +106,3 @@ def _print(shown: Iterable[Assessment], seen: Seen) -> None:
         print_table(columns, [(*row[:4], _minutes(row[4])) for row in rows])
     else:
         sys.stdout.write("There is no such device.\n" if not seen.alarming else "None of them is silent.\n")
-
-
-def sentence(one: Assessment, seen: Seen) -> str:
-    """Why the device counts as what it does, with the numbers."""
-    from servicemanager.health.assess import Status
-
-    silence, limit, seen_at = _minutes(one.silence), _minutes(one.limit), one.device.seen_at
-    late = sum(_minutes(gap.end_at - gap.start_at) for gap in seen.view.horizon.gaps)
-    aside = f" Outages of everything, {late} minutes of late, do not count." if late else ""
-    heard = f"it was last heard {silence} minutes ago, and the limit is {limit} minutes.{aside}"
-    if seen_at is None:
-        heard = f"it was approved {silence} minutes ago, and has {limit} minutes to be heard first.{aside}"
-    elif seen_at > seen.now:
-        heard = f"its last announcement lies in the future, at {seen_at:%Y-%m-%d %H:%M} UTC."
-    because = {
-        Status.FOREIGN: f"it announces itself, last {silence} minutes ago, and is not registered.",
-        Status.WAITING: "it is registered without a group, so its silence alarms nobody.",
-    }
-    return f"{one.device.name} is {one.status}: {because.get(one.status, heard)}"

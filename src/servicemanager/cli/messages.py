@@ -62,11 +62,13 @@ def _planned(job: MessagesJob) -> dict[str, int]:
 
 
 def _run(service: Service, job: MessagesJob) -> tuple[dict[str, int], tuple[str, ...]]:
-    from servicemanager.cli.process import give_up
+    from servicemanager.cli.process import account_name, give_up
     from servicemanager.cli.progress import shown_progress
     from servicemanager.cli.signals import stopped_by_signals
     from servicemanager.jobs.runner import Runner
 
     with stopped_by_signals() as stop, shown_progress() as progress:
-        result = Runner(job.database, service.settings.cluster.lease, progress, stop, give_up).run(job)
+        result = Runner(job.database, service.settings.cluster.lease, progress, stop, give_up).run(
+            job, asked_by=account_name()
+        )
     return dict(result.counts), result.notices

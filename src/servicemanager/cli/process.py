@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import pwd
 import sys
 from contextlib import suppress
 
@@ -31,6 +32,14 @@ def part_from_native_stderr() -> None:
     os.dup2(nowhere, 2)
     os.close(nowhere)
     sys.stderr = os.fdopen(own, "w", encoding=sys.stderr.encoding, errors="backslashreplace", buffering=1)
+
+
+def account_name() -> str:
+    """The system account that runs this process, for records; its number where it has no name."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"account {os.getuid()}"
 
 
 def give_up(sentence: str) -> None:

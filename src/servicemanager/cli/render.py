@@ -12,11 +12,20 @@ import sys
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from servicemanager.web.documents.document import Document
 
 
 def print_json(document: object) -> None:
     """One JSON document on stdout; instants as ISO 8601, durations as seconds, the rest as text."""
     sys.stdout.write(json.dumps(document, indent=2, default=_plain) + "\n")
+
+
+def print_document(document: Document | Sequence[Document]) -> None:
+    """One or several of the service's documents on stdout, in the words of the API."""
+    print_json(_plain_document(document))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -51,6 +60,12 @@ def one_line(cell: object) -> str:
         text = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
     encoding = sys.stdout.encoding or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _plain_document(document: Document | Sequence[Document]) -> object:
+    if isinstance(document, Sequence):
+        return [_plain_document(each) for each in document]
+    return document.model_dump(mode="json", by_alias=True)
 
 
 def _numeric(cells: Sequence[object]) -> bool:

@@ -81,13 +81,15 @@ def _print_plan(job: RestoreJob, *, json_output: bool) -> None:
 
 
 def _run(service: Service, job: RestoreJob, *, json_output: bool) -> None:
-    from servicemanager.cli.process import give_up
+    from servicemanager.cli.process import account_name, give_up
     from servicemanager.cli.progress import shown_progress
     from servicemanager.cli.signals import stopped_by_signals
     from servicemanager.jobs.runner import Runner
 
     with stopped_by_signals() as stop, shown_progress() as progress:
-        result = Runner(job.database, service.settings.cluster.lease, progress, stop, give_up).run(job)
+        result = Runner(job.database, service.settings.cluster.lease, progress, stop, give_up).run(
+            job, asked_by=account_name()
+        )
     if json_output:
         print_json({"counts": result.counts, "problems": result.problems})
     else:

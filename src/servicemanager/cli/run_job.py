@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, TextIO
 
@@ -34,6 +35,7 @@ def _command(
     json_output: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
     child_of: Annotated[str | None, typer.Option(hidden=True)] = None,
     scheduled_for: Annotated[str | None, typer.Option(hidden=True)] = None,
+    asked_by: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run a job once, whole, as the schedule would.
 
@@ -50,15 +52,25 @@ def _command(
     logs.configure(service.settings.log.format, (lambda: child_of) if child_of else None)
     process.settle()
     if child_of:
-        raise typer.Exit(_run_as_child(service, task, datetime.fromisoformat(scheduled_for) if scheduled_for else None))
+        firing = datetime.fromisoformat(scheduled_for) if scheduled_for else None
+        raise typer.Exit(_run_as_child(service, task, _Asked(firing, asked_by)))
     with shown_progress() as progress:
-        result = _run(service, task, progress, sys.stderr if json_output else None)
+        asked = _Asked(None, process.account_name())
+        result = _run(service, task, progress, sys.stderr if json_output else None, asked)
     _tell(result, json_output=json_output)
     if result.problems:
         raise typer.Exit(1)
 
 
-def _run_as_child(service: Service, task: Task, scheduled_for: datetime | None) -> int:
+@dataclass(frozen=True)
+class _Asked:
+    """Why there is a run: a firing of the job's pattern, or a person."""
+
+    scheduled_for: datetime | None
+    by: str | None
+
+
+def _run_as_child(service: Service, task: Task, asked: _Asked) -> int:
     """A run whose console is the daemon's: everything is said in lines of the log. Return the exit status."""
     import structlog
 
@@ -67,7 +79,7 @@ def _run_as_child(service: Service, task: Task, scheduled_for: datetime | None) 
     with _ending_with_the_daemon(), structlog.contextvars.bound_contextvars(job=task.name):
         log = structlog.get_logger()
         try:
-            result = _run(service, task, LogProgress(), sys.stderr, scheduled_for)
+            result = _run(service, task, LogProgress(), sys.stderr, asked)
         except Stopped as error:
             log.info("run stopped", reason=str(error))
             return error.exit_status
@@ -95,13 +107,11 @@ def _ending_with_the_daemon() -> Iterator[None]:
     yield
 
 
-def _run(
-    service: Service, task: Task, progress: Progress, console: TextIO | None, scheduled_for: datetime | None = None
-) -> JobResult:
+def _run(service: Service, task: Task, progress: Progress, console: TextIO | None, asked: _Asked) -> JobResult:
     # What is wrong with a channel is found at the start, whether or not there is something to send.
     channels = service.channels(console)
     try:
-        return _run_connected(service, task, progress, console, scheduled_for)
+        return _run_connected(service, task, progress, console, asked)
     except DatabaseUnreachable as error:
         if task.name == "devices":
             for failure in service.lost_database().tell(channels, error, datetime.now(UTC)):
@@ -110,7 +120,7 @@ def _run(
 
 
 def _run_connected(
-    service: Service, task: Task, progress: Progress, console: TextIO | None, scheduled_for: datetime | None
+    service: Service, task: Task, progress: Progress, console: TextIO | None, asked: _Asked
 ) -> JobResult:
     from servicemanager.cli.process import give_up
     from servicemanager.cli.signals import stopped_by_signals
@@ -122,7 +132,8 @@ def _run_connected(
             service.lost_database().tell_end(database)
         job = task.make(service, database, console)
         with stopped_by_signals() as stop:
-            return Runner(database, service.settings.cluster.lease, progress, stop, give_up).run(job, scheduled_for)
+            runner = Runner(database, service.settings.cluster.lease, progress, stop, give_up)
+            return runner.run(job, asked.scheduled_for, asked.by)
     finally:
         database.close()
 

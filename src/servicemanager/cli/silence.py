@@ -6,25 +6,24 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
 
 import typer
 
-from servicemanager.cli.render import one_line, print_json, print_table
+from servicemanager.cli.render import one_line, print_document, print_table
 from servicemanager.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from servicemanager.alerts.silence import Silence, Target
+    from servicemanager.alerts.silence import Target
     from servicemanager.iotdb.engine import Database
     from servicemanager.service import Service
+    from servicemanager.web.documents.incidents import AddSilence, Silence
 
 _commands = typer.Typer(help="Maintenance windows, in which nobody wants to be told.", no_args_is_help=True)
 _SPAN = re.compile(r"([0-9]{1,6})([mhd])")
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
-_LONGEST_NAME, _LONGEST_SUBJECT = 20, 190
-_LONGEST_REASON = 255
+_UNITS = {"m": 60, "h": 3_600, "d": 86_400}
 
 
 def register(app: typer.Typer) -> None:
@@ -60,18 +59,16 @@ def _add(  # noqa: PLR0913, PLR0917 -- one parameter for each option
 
     Exit status 0: done. 2: wrong options or settings. 4: the database can't be reached.
     """
-    from servicemanager.alerts.silences import add_silence
+    from servicemanager.cli.process import account_name
+    from servicemanager.service.desk.silences import save_silence
 
     with _database() as (service, database):
-        with database.transaction() as tx:
-            # Whole seconds, as a check counts: it may come within this one.
-            now = database.now(tx).replace(microsecond=0)
-            target, name = _target({"device": device, "group": group, "type": type_, "subject": subject})
-            silence = _silence(target, name, reason, now, service.settings.zone, for_=for_, until=until, cron=cron)
-            number = add_silence(tx, silence)
-        sys.stdout.write(
-            f"Silence {number}: {target.value} {one_line(name)} {_when(silence, service.settings.zone)}.\n"
-        )
+        zone = service.settings.zone
+        target, name = _target({"device": device, "group": group, "type": type_, "subject": subject})
+        span, ends_at = _span(for_) if for_ else None, until.replace(tzinfo=zone) if until else None
+        asked = _asked(target=target, name=name, reason=reason, seconds=span, ends_at=ends_at, cron=cron)
+        silence = save_silence(database, zone, asked, account_name())
+        sys.stdout.write(f"Silence {silence.number}: {target.value} {one_line(name)} {_when(silence, zone)}.\n")
 
 
 @_commands.command("list")
@@ -82,18 +79,18 @@ def _list(
 
     Exit status 0: done. 2: wrong settings. 4: the database can't be reached.
     """
-    from servicemanager.alerts.silences import load_silences
+    from servicemanager.service.desk.silences import fetch_silences
 
-    with _database() as (service, database), database.reading() as connection:
-        now, zone = database.now(connection), service.settings.zone
-        silences = [s for s in load_silences(connection) if s.ends_at is None or s.ends_at > now]
-    columns = ("number", "what", "name", "in force", "when", "reason")
+    with _database() as (service, database):
+        zone = service.settings.zone
+        silences = fetch_silences(database, zone)
+    columns = ("number", "what", "name", "in force", "when", "reason", "by")
     rows = [
-        (s.number, s.target.value, s.name, "yes" if s.holds(now, zone) else "no", _when(s, zone), s.reason)
+        (s.number, s.target.value, s.name, "yes" if s.in_force else "no", _when(s, zone), s.reason, s.by)
         for s in silences
     ]
     if json_output:
-        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+        print_document(silences)
     elif rows:
         print_table(columns, rows)
     else:
@@ -106,11 +103,11 @@ def _remove(number: Annotated[int, typer.Argument(help="The silence's number, as
 
     Exit status 0: done. 2: there is no such silence, or wrong settings. 4: the database can't be reached.
     """
-    from servicemanager.alerts.silences import remove_silences
+    from servicemanager.cli.process import account_name
+    from servicemanager.service.desk.silences import end_silence
 
-    with _database() as (_, database), database.transaction() as tx:
-        if not remove_silences(tx, [number]):
-            raise ConfigurationError(f"There is no silence {number}: servicemanager silence list shows all.")
+    with _database() as (_, database):
+        end_silence(database, number, account_name())
     sys.stdout.write(f"Silence {number} is removed.\n")
 
 
@@ -130,64 +127,33 @@ def _target(options: Mapping[str, str | None]) -> tuple[Target, str]:
     from servicemanager.alerts.silence import Target
 
     named = [(Target(option), name) for option, name in options.items() if name]
-    if len(named) == 1:
-        target, name = named[0]
-        if len(name) <= (_LONGEST_SUBJECT if target is Target.SUBJECT else _LONGEST_NAME):
-            return target, name
-    raise ConfigurationError(
-        f"Name one of --device, --group and --type, with a name of up to {_LONGEST_NAME} characters, or --subject."
-    )
+    if len(named) != 1:
+        raise ConfigurationError("Name what shall be silent: one of --device, --group, --type and --subject.")
+    return named[0]
 
 
-def _silence(  # noqa: PLR0913 -- one parameter for each option
-    target: Target,
-    name: str,
-    reason: str,
-    now: datetime,
-    zone: ZoneInfo,
-    *,
-    for_: str | None,
-    until: datetime | None,
-    cron: str | None,
-) -> Silence:
-    """Raises ConfigurationError where the options do not fit together."""
-    from servicemanager.alerts.silence import Silence
+def _asked(**wishes: object) -> AddSilence:
+    """Raises ConfigurationError where an option is beyond what is ever meant."""
+    from pydantic import ValidationError
 
-    duration = _span(for_) if for_ else None
-    ends_at = until.replace(tzinfo=zone).astimezone(UTC) if until else None
-    if len(reason) > _LONGEST_REASON or (ends_at and ends_at <= now):
-        raise ConfigurationError("The reason has up to 255 characters, and the end lies in the future.")
-    if cron is None:
-        if (duration is None) == (ends_at is None):
-            raise ConfigurationError("Say how long: one of --for and --until.")
-        return Silence(target, name, reason, now, ends_at or (now + duration if duration else None))
-    if duration is None:
-        raise ConfigurationError("A silence that recurs needs --for: how long each recurrence lasts.")
-    return Silence(target, name, reason, now, ends_at, _pattern(cron), duration)
-
-
-def _pattern(cron: str) -> str:
-    from servicemanager.config.values import parse_cron
+    from servicemanager.web.documents.incidents import AddSilence
 
     try:
-        parse_cron(cron)
-    except ValueError as error:
-        raise ConfigurationError(
-            f'--cron should be a cron pattern of five fields, such as "0 22 * * *": {error}.'
-        ) from error
-    return cron
+        return AddSilence.model_validate(wishes)
+    except ValidationError as error:
+        raise ConfigurationError(*(f"{each['loc'][0]}: {each['msg']}" for each in error.errors())) from error
 
 
-def _span(text: str) -> timedelta:
+def _span(text: str) -> int:
+    """Seconds."""
     match = _SPAN.fullmatch(text)
     if match is None or not 0 < int(match[1]) <= 100_000:  # noqa: PLR2004 -- some months, in minutes
         raise ConfigurationError("--for should be a number with the unit m, h or d, such as 30m, 2h or 3d.")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    return int(match[1]) * _UNITS[match[2]]
 
 
 def _when(silence: Silence, zone: ZoneInfo) -> str:
     end = f"until {silence.ends_at.astimezone(zone):%Y-%m-%d %H:%M}" if silence.ends_at else "until it is removed"
-    if silence.cron and silence.duration:
-        minutes = int(silence.duration.total_seconds()) // 60
-        return f'for {minutes} minutes from each "{silence.cron}", {end}'
+    if silence.cron and silence.duration_seconds:
+        return f'for {silence.duration_seconds // 60} minutes from each "{silence.cron}", {end}'
     return end

@@ -73,7 +73,7 @@ def _first(changes: list[Change]) -> Callable[[Change], None]:
 
 
 def _run(service: Service, asked: StatisticsWishes) -> JobResult:
-    from servicemanager.cli.process import give_up
+    from servicemanager.cli.process import account_name, give_up
     from servicemanager.cli.progress import shown_progress
     from servicemanager.cli.signals import stopped_by_signals
     from servicemanager.jobs.runner import Runner
@@ -82,7 +82,9 @@ def _run(service: Service, asked: StatisticsWishes) -> JobResult:
     try:
         job = service.statistics_job(database, asked)
         with stopped_by_signals() as stop, shown_progress() as progress:
-            return Runner(database, service.settings.cluster.lease, progress, stop, give_up).run(job)
+            return Runner(database, service.settings.cluster.lease, progress, stop, give_up).run(
+                job, asked_by=account_name()
+            )
     finally:
         database.close()
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from servicemanager.cli.render import one_line, print_json, print_table
+from servicemanager.cli.render import one_line, print_document, print_table
 
 if TYPE_CHECKING:
     from servicemanager.selfcare.figures import Figures
@@ -32,6 +32,7 @@ def _command(
     Exit status 0: all is well. 1: something is wrong, which is said. 2: wrong settings. 4: no database.
     """
     from servicemanager.service import Service
+    from servicemanager.service.desk.status import status_document
     from servicemanager.service.status import look
 
     service = Service.configure()
@@ -42,86 +43,13 @@ def _command(
         database.close()
     problems = list(status.problems())
     if json_output:
-        print_json({**document(status), "problems": problems})
+        print_document(status_document(status))
     else:
         _print(status, service.settings.zone)
         for problem in problems:
             sys.stderr.write(f"problem: {one_line(problem)}\n")
     if problems:
         raise typer.Exit(1)
-
-
-def document(status: Status) -> dict[str, object]:
-    """For programs: instants in UTC, spans in seconds."""
-    leader = status.leader
-    return {
-        "now": status.now,
-        "master": {
-            "holder": leader.holder if leader and status.has_master else None,
-            "instance": leader.works_by.instance if leader and leader.works_by and status.has_master else None,
-            "term": leader.term if leader else None,
-            "lease_expires_at": leader.expires_at if leader and status.has_master else None,
-        },
-        "here": {"role": status.here.role, "answer": status.here.words},
-        "mirror": {"role": status.mirror.role, "answer": status.mirror.words} if status.mirror else None,
-        "jobs": [_job_document(job) for job in status.jobs],
-        "incidents": [
-            {
-                "number": each.number,
-                "subject": each.subject,
-                "title": each.title,
-                "opened_at": each.opened_at,
-                "told_at": each.told_at,
-            }
-            for each in status.standing.incidents
-        ],
-        "undelivered": {
-            "messages": status.standing.undelivered.count,
-            "oldest_at": status.standing.undelivered.oldest_at,
-        },
-        "figures": _figures_document(status.figures) if status.figures else None,
-    }
-
-
-def _figures_document(figures: Figures) -> dict[str, object]:
-    return {
-        "measured_at": figures.measured_at,
-        "cutoff": figures.cutoff,
-        "rows_past_retention": figures.rows_due,
-        "oldest_row_at": figures.oldest_at,
-        "archived_at": figures.archived_at,
-        "verified_at": figures.verified_at,
-        "staging": {
-            "host": figures.host,
-            "free_bytes": figures.staging_free,
-            "days_until_full": figures.days_until_full,
-        },
-    }
-
-
-def _job_document(job: JobStatus) -> dict[str, object]:
-    last, due = job.last, job.next
-    return {
-        "job": job.name,
-        "pattern": job.pattern,
-        "last": {
-            "run": last.number,
-            "scheduled_for": last.scheduled_for,
-            "started_at": last.started_at,
-            "ended_at": last.ended_at,
-            "outcome": last.outcome,
-            "counts": last.counts,
-            "error": last.error,
-            "instance": last.instance,
-            "term": last.term,
-        }
-        if last
-        else None,
-        "next": {"at": due.at, "scheduled_for": due.scheduled_for, "reason": due.reason} if due else None,
-        "typical_seconds": job.typical_seconds,
-        "succeeded_at": job.succeeded_at,
-        "overdue": job.overdue,
-    }
 
 
 def _print(status: Status, zone: ZoneInfo) -> None:

@@ -78,7 +78,7 @@ class Check:
         """Find what is wrong. Changes nothing."""
         # Whole seconds, as the platform writes them.
         now = self.database.now(connection).replace(microsecond=0)
-        view, latest_at = self._view(connection, now)
+        view, latest_at = self.view(connection, now)
         limits = self.rules.limits
         suspects = self.devices.fetch_suspects(connection, view.horizon.at - limits.shortest, now)
         assessed = (assess(device, view.horizon, limits) for device in suspects)
@@ -106,7 +106,8 @@ class Check:
             Outbox(self.database).put(tx, self.channels, message.subject, message.body, seen.now)
         return Checked(seen, tuple(numbered), message)
 
-    def _view(self, connection: sa.Connection, now: datetime) -> tuple[View, datetime | None]:
+    def view(self, connection: sa.Connection, now: datetime) -> tuple[View, datetime | None]:
+        """Whether the platform is heard at all, and when it was last heard. Changes nothing."""
         stored = read_meta(connection, _WATCH)
         watch = Watch.from_json(stored) if stored else None
         limits, latest_at = self.rules.limits, self.devices.recent_contact(connection, now - ODD, now)

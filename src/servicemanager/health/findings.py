@@ -31,6 +31,13 @@ def group_subject(group: str) -> str:
     return f"group/{group}/silent"
 
 
+def group_of(subject: str) -> str | None:
+    """The group whose subject it is; None where it is another trouble's."""
+    head, tail = "group/", "/silent"
+    fits = subject.startswith(head) and subject.endswith(tail) and len(subject) >= len(head) + len(tail)
+    return subject[len(head) : -len(tail)] if fits else None
+
+
 def known_members(incidents: Iterable[Incident]) -> dict[str, str]:
     """Key and device of every member of an open incident that is a registered device."""
     members = (m for i in incidents if not i.closed_at for m in i.members.values())

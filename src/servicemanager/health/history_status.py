@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
 
 from servicemanager.iotdb.devices import Devices
 from servicemanager.iotdb.engine import Database
@@ -43,3 +46,22 @@ class HistoryJob:
             tx.execute(history_status.insert(), rows)
             tx.execute(history_status.delete().where(history_status.c.creationDate < oldest))
         return JobResult(dict(counted))
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many devices had each status at one instant, by the platform's names."""
+
+    at: datetime
+    by_status: Mapping[str, int]
+
+
+def fetch_counts(connection: sa.Connection, time: StoredTime, since: datetime, now: datetime) -> list[Counted]:
+    """Every head-count after `since`, the oldest first."""
+    table = history_status.c
+    query = sa.select(table.creationDate, table.status, table.numberOfDevices)
+    found: dict[datetime, dict[str, int]] = {}
+    for stored, status, number in connection.execute(query.where(table.creationDate > time.to_stored(since))):
+        if isinstance(stored, datetime):
+            found.setdefault(stored, {})[status] = number
+    return sorted((Counted(time.to_instant(at, now), its) for at, its in found.items()), key=lambda each: each.at)

@@ -14,7 +14,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 
 from servicemanager.alerts.outbox import Failure
-from servicemanager.iotdb.tables import incident, incident_member, job_run, outbox, silence
+from servicemanager.iotdb.tables import incident, incident_member, job_note, job_run, outbox, silence, silence_note
 from servicemanager.jobs.job import Outcome
 
 _ALL: sa.ColumnElement[bool] = sa.true()
@@ -44,6 +44,7 @@ RETENTIONS: tuple[Retention, ...] = (
         timedelta(days=90),
         job_run.c.id.not_in(_newest_of_each_job())
         & job_run.c.id.not_in(_newest_of_each_job(job_run.c.outcome == Outcome.DONE.value)),
+        referring=(job_note.c.run_id,),
     ),
     Retention(
         outbox,
@@ -52,5 +53,5 @@ RETENTIONS: tuple[Retention, ...] = (
         outbox.c.delivered_at.is_not(None) | (outbox.c.failure == Failure.PERMANENT.value),
     ),
     Retention(incident, incident.c.closed_at, timedelta(days=365), referring=(incident_member.c.incident_id,)),
-    Retention(silence, silence.c.ends_at, timedelta(days=30)),
+    Retention(silence, silence.c.ends_at, timedelta(days=30), referring=(silence_note.c.silence_id,)),
 )

@@ -103,6 +103,26 @@ class Devices:
             found |= {device.name: device for device in self._devices(connection, among, now) if device.name in exactly}
         return found
 
+    def find(self, connection: sa.Connection, name: str, now: datetime) -> Device | None:
+        """One device, registered or foreign."""
+        return self.fetch(connection, [name], now).get(name) or self._announced(connection, name, now)
+
+    def _announced(self, connection: sa.Connection, name: str, now: datetime) -> Device | None:
+        query = sa.select(announcement.c.device, _seen).where(announcement.c.device == name)
+        for found, seen_at in connection.execute(query):
+            if found == name:
+                return Device(name, None, None, None, None, _instant(self.seen, seen_at, now))
+        return None
+
+    def fetch_memo(self, connection: sa.Connection, name: str) -> str | None:
+        query = sa.select(registration.c.device, registration.c.memo).where(registration.c.device == name)
+        return next((memo for found, memo in connection.execute(query) if found == name), None)
+
+    def are_many(self, connection: sa.Connection, limit: int) -> bool:
+        """Whether there are more registered devices than `limit`, without counting them all."""
+        some = sa.select(registration.c.device).limit(limit + 1).subquery()
+        return int(connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()) > limit
+
     def fetch_all(self, connection: sa.Connection, now: datetime, group: str | None = None) -> Iterator[Device]:
         """Every registered device, or those of one group."""
         where = sa.true() if group is None else registration.c.device_group == group
@@ -131,10 +151,32 @@ class Devices:
         counted = {str(name): int(number) for name, number in connection.execute(query)}
         return {name: counted.get(name, 0) for name in ("NORMAL", "WARNING", "FAIL", "UNKNOWN", "WAITING_APPROVE")}
 
-    def _devices(self, connection: sa.Connection, where: sa.ColumnElement[bool], now: datetime) -> Iterator[Device]:
+    def select(
+        self, connection: sa.Connection, where: sa.ColumnElement[bool], now: datetime, limit: int
+    ) -> list[Device]:
+        """The first registered devices by name."""
+        return list(self._devices(connection, where, now, limit))
+
+    def select_foreign(
+        self, connection: sa.Connection, where: sa.ColumnElement[bool], now: datetime, limit: int
+    ) -> list[Device]:
+        """The first by name that announced themselves and are not registered."""
+        joined = announcement.outerjoin(registration, _same())
+        query = (
+            sa.select(announcement.c.device, _seen).select_from(joined).where(registration.c.device.is_(None), where)
+        )
+        rows = connection.execute(query.order_by(announcement.c.device).limit(limit))
+        return [Device(name, None, None, None, None, _instant(self.seen, seen, now)) for name, seen in rows]
+
+    def _devices(
+        self, connection: sa.Connection, where: sa.ColumnElement[bool], now: datetime, limit: int | None = None
+    ) -> Iterator[Device]:
         joined, r = registration.outerjoin(announcement, _same()), registration.c
         query = sa.select(r.device, r.device_group, r.type, r.version, _registered, _created, _seen).select_from(joined)
-        for name, group, kind, version, registered, created, seen in connection.execute(query.where(where)):
+        query = query.where(where)
+        if limit is not None:
+            query = query.order_by(r.device).limit(limit)
+        for name, group, kind, version, registered, created, seen in connection.execute(query):
             since_at = _instant(self.created, created, now)
             if registered is not None:
                 since_at = _instant(self.registered, registered, now)

@@ -19,6 +19,7 @@ _FULL = {1021, 1114}
 _READ_ONLY = {1290, 1792, 1836}
 #: 1062: another instance has just written the same row.
 _LOCKED = {1062, 1205, 1213, 1637, 3572}
+_TOO_LONG = {1969, 3024}
 _LOGIN = {1045, 1130, 1251, 1698, 4151}
 _NO_RIGHT = {1044, 1142, 1143, 1227, 1370}
 
@@ -46,7 +47,7 @@ def translate(error: BaseException, place: str, account: str = "") -> ServiceMan
     return _sqlite(str(error), place)
 
 
-def _mysql(code: int, text: str, place: str, account: str) -> ServiceManagerError:  # noqa: PLR0911 -- a table of cases
+def _mysql(code: int, text: str, place: str, account: str) -> ServiceManagerError:  # noqa: C901, PLR0911 -- a table of cases
     if code in _LOST or code == 0:
         return DatabaseUnreachable(
             f"The database at {place} can't be reached or broke the connection ({code}: {text}): check that the "
@@ -60,6 +61,8 @@ def _mysql(code: int, text: str, place: str, account: str) -> ServiceManagerErro
         return DatabaseUnreachable(f"The database at {place} is read-only ({code}: {text}): name the writable server.")
     if code in _LOCKED:
         return DatabaseBusy(f"Another transaction at {place} holds the locks that this one needs ({code}: {text}).")
+    if code in _TOO_LONG:
+        return DatabaseBusy(f"The database at {place} took too long to answer: try again later.")
     if code == 1049:  # noqa: PLR2004 -- MySQL's numbers are names of their own
         return DatabaseRefused(f"{place} has no such database ({text}): check MYSQL_DATABASE.")
     if code in _NO_RIGHT:

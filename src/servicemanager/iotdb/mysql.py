@@ -19,6 +19,8 @@ from servicemanager.iotdb.engine import Database
 from servicemanager.iotdb.failures import translate, translating
 
 _CONNECT_SECONDS = 5
+#: How long a thread waits for a connection that others have.
+_POOL_SECONDS = 30
 #: Of silence while a statement runs: counting a thousand million rows takes its time.
 LONGEST_ANSWER = timedelta(hours=1)
 _SQL_MODE = "STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION,NO_BACKSLASH_ESCAPES"
@@ -45,6 +47,8 @@ class Login:
     idle_limit: timedelta = timedelta(seconds=5)
     #: Silence, while a statement runs, after which the server is given up.
     answer_limit: timedelta = LONGEST_ANSWER
+    #: Whether the server itself ends a reading that takes longer, lest some pile up that nobody waits for.
+    server_ends: bool = False
 
 
 def open_mysql(login: Login) -> Database:
@@ -55,6 +59,7 @@ def open_mysql(login: Login) -> Database:
         creator=hosts.connect,
         pool_size=login.connection_limit,
         max_overflow=0,
+        pool_timeout=min(_POOL_SECONDS, login.answer_limit.total_seconds()),
         pool_pre_ping=True,
     )
     names = ",".join(f"{name}:{port}" for name, port in login.hosts)
@@ -181,9 +186,16 @@ def _prepare(connection: pymysql.Connection[Any], login: Login, place: str) -> N
         for statement in (
             "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
             f"SET SESSION time_zone='+00:00', sql_mode='{_SQL_MODE}'",
-            f"SET SESSION innodb_lock_wait_timeout=1, lock_wait_timeout=1, wait_timeout={idle}",
+            f"SET SESSION innodb_lock_wait_timeout=1, lock_wait_timeout=1, wait_timeout={idle}{_limit(login)}",
         ):
             cursor.execute(statement)
+
+
+def _limit(login: Login) -> str:
+    """MariaDB and MySQL each read the comment that is meant for them: seconds, and milliseconds."""
+    seconds = login.answer_limit.total_seconds()
+    spelled = f" /*M!100101 , max_statement_time={seconds} */ /*!50708 , max_execution_time={seconds * 1000:.0f} */"
+    return spelled if login.server_ends else ""
 
 
 def _refuse_unfit(cursor: DictCursor, place: str) -> None:

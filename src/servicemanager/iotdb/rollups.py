@@ -126,6 +126,20 @@ class Rollups:
         for device, sensor, *numbers in connection.execution_options(stream_results=True).exec_driver_sql(query):
             yield Pair(bytes(device), sensor), Moments(*map(int, numbers))
 
+    def of_device(self, connection: sa.Connection, device: bytes, since: date) -> dict[date, dict[int, Moments]]:
+        """The moments of one device, archived and live together, by local day from `since` on and by sensor."""
+        planned = sa.select(archive.c.creation_date).where(archive.c.creation_date >= since).distinct()
+        summed_up = sa.select(rollup_day.c.day).where(rollup_day.c.day >= since)
+        days = sorted({day for query in (planned, summed_up) for day in connection.execute(query).scalars()})
+        found: dict[date, dict[int, Moments]] = {}
+        for table in (rollup, rollup_live):
+            # Day by day, for the key begins with it.
+            for row in connection.execute(sa.select(table).where(table.c.day.in_(days), table.c.device == device)):
+                moments = Moments(*map(int, (row.n, row.sum_x, row.sum_x2, row.min_x, row.max_x)))
+                its = found.setdefault(row.day, {})
+                its[row.sensor] = its[row.sensor] + moments if row.sensor in its else moments
+        return found
+
     def _listed(self, tx: sa.Connection, day: date) -> set[Counted]:
         query = sa.select(rollup_object.c.archive_id, rollup_object.c.generation)
         query = query.join(archive, archive.c.id == rollup_object.c.archive_id).where(archive.c.creation_date == day)

@@ -128,6 +128,15 @@ job_run = sa.Table(
     _text("instance", 255),
     sa.Column("term", sa.BigInteger, nullable=False),
 )
+#: ... who asked for it, where a person did, and how far it is while it is at work: in a row of its own, so that saying
+#: so never waits for the run, nor the run for that.
+job_note = sa.Table(
+    "sm_job_note",
+    ours,
+    sa.Column("run_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    _text("asked_by", 255, nullable=True),
+    sa.Column("progress", sa.Text),
+)
 #: What was restored into tables other than Facts.
 restore = sa.Table(
     "sm_restore",
@@ -217,6 +226,13 @@ silence = sa.Table(
     sa.Column("ends_at", Instant),
     _text("cron", 190, nullable=True),
     sa.Column("duration_seconds", sa.BigInteger),
+)
+#: ... and who added it.
+silence_note = sa.Table(
+    "sm_silence_note",
+    ours,
+    sa.Column("silence_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    _text("added_by", 255),
 )
 #: Messages that were decided, one row for each channel, until it took them.
 outbox = sa.Table(

@@ -92,6 +92,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
           since_at DATETIME(6) NOT NULL, opened {text} NOT NULL, told VARCHAR(20) NOT NULL, better_at DATETIME(6),
           ended VARCHAR(20), PRIMARY KEY (incident_id, member_key)) {table}""",
     ),
+    (
+        """CREATE TABLE IF NOT EXISTS sm_job_note (
+          run_id BIGINT NOT NULL PRIMARY KEY, asked_by VARCHAR(255), progress {text}) {table}""",
+        """CREATE TABLE IF NOT EXISTS sm_silence_note (
+          silence_id BIGINT NOT NULL PRIMARY KEY, added_by VARCHAR(255) NOT NULL) {table}""",
+    ),
 )
 
 _FIRST = """CREATE TABLE IF NOT EXISTS sm_migration (

@@ -1,10 +1,10 @@
-"""The record of every run, in sm_job_run."""
+"""The record of every run, in sm_job_run, and what is noted about it in sm_job_note."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from statistics import median
 from typing import Any
@@ -13,11 +13,22 @@ import sqlalchemy as sa
 
 from servicemanager.cluster.lease import Lease
 from servicemanager.iotdb.engine import Database, read_meta
-from servicemanager.iotdb.tables import job_run, lease, meta
+from servicemanager.iotdb.tables import job_note, job_run, lease, meta
 from servicemanager.jobs.job import Outcome
 
 _SINCE = "schedule_since"
 _LOST = "It ended without a word: its process was killed, or its machine stopped."
+_LONGEST_NAME = 255
+
+
+@dataclass(frozen=True)
+class Reached:
+    """How far a run has come: `what` is the phase, such as 'archived', amounts are rows, `at` is the database's."""
+
+    what: str
+    done: int
+    total: int | None
+    at: datetime
 
 
 @dataclass(frozen=True)
@@ -34,6 +45,10 @@ class Run:
     error: str | None
     instance: str
     term: int
+    #: Who asked for it, where a person did and that is known.
+    asked_by: str | None = None
+    #: Only while it is at work, and only once it has said so.
+    reached: Reached | None = None
 
 
 class History:
@@ -42,7 +57,7 @@ class History:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def begin(self, job: str, lease: Lease, scheduled_for: datetime | None = None) -> int:
+    def begin(self, job: str, lease: Lease, scheduled_for: datetime | None = None, asked_by: str | None = None) -> int:
         """Called under the job's lease, so that whatever else is on record as running is not."""
         with self._database.transaction() as tx:
             now = self._database.now(tx)
@@ -52,7 +67,22 @@ class History:
             made_by = {"counts": "{}", "instance": lease.holder, "term": lease.term}
             result = tx.execute(job_run.insert().values(**values, **made_by))
             assert result.inserted_primary_key is not None  # noqa: S101 -- the table numbers its rows
-            return int(result.inserted_primary_key[0])
+            number = int(result.inserted_primary_key[0])
+            if asked_by is not None:
+                tx.execute(job_note.insert().values(run_id=number, asked_by=asked_by[:_LONGEST_NAME]))
+            return number
+
+    def note(self, run_id: int, asked_by: str | None, what: str, done: int, total: int | None) -> None:
+        """Write down how far the run has come."""
+        with self._database.transaction() as tx:
+            reached = Reached(what, done, total, self._database.now(tx))
+            values = {
+                "run_id": run_id,
+                "asked_by": asked_by and asked_by[:_LONGEST_NAME],
+                "progress": json.dumps(asdict(reached), default=datetime.isoformat),
+            }
+            tx.execute(job_note.delete().where(job_note.c.run_id == run_id))
+            tx.execute(job_note.insert().values(**values))
 
     def end(self, run_id: int, outcome: Outcome, counts: Mapping[str, int], error: str | None) -> None:
         with self._database.transaction() as tx:
@@ -62,16 +92,24 @@ class History:
 
     def latest(self, connection: sa.Connection, job: str, limit: int = 20) -> list[Run]:
         """The newest runs of a job, the newest first."""
-        query = sa.select(job_run).where(job_run.c.job == job).order_by(job_run.c.id.desc()).limit(limit)
-        found = connection.execute(query).all()
-        at_work = _at_work(self._database, connection) if any(_runs(row) for row in found) else {}
-        return [_run(row, at_work) for row in found]
+        return self.page(connection, job, None, limit)
+
+    def page(self, connection: sa.Connection, job: str | None, before: int | None, limit: int) -> list[Run]:
+        """Runs of one job, or of all, numbered below `before`; the newest first."""
+        query = _select().order_by(job_run.c.id.desc()).limit(limit)
+        if job is not None:
+            query = query.where(job_run.c.job == job)
+        if before is not None:
+            query = query.where(job_run.c.id < before)
+        return self._runs(connection, query)
+
+    def run(self, connection: sa.Connection, number: int) -> Run | None:
+        return next(iter(self._runs(connection, _select().where(job_run.c.id == number))), None)
 
     def succeeded(self, connection: sa.Connection, job: str) -> Run | None:
         """The newest run that did all its work."""
-        query = sa.select(job_run).where(job_run.c.job == job, job_run.c.outcome == Outcome.DONE)
-        row = connection.execute(query.order_by(job_run.c.id.desc()).limit(1)).one_or_none()
-        return _run(row, {}) if row else None
+        query = _select().where(job_run.c.job == job, job_run.c.outcome == Outcome.DONE)
+        return next(iter(self._runs(connection, query.order_by(job_run.c.id.desc()).limit(1))), None)
 
     def since(self) -> datetime:
         """When the schedule began to count: the first time that anybody asked."""
@@ -85,11 +123,21 @@ class History:
         assert noted is not None  # noqa: S101 -- it was inserted above, by us or by another instance
         return datetime.fromisoformat(noted)
 
+    def _runs(self, connection: sa.Connection, query: sa.Select[Any]) -> list[Run]:
+        found = connection.execute(query).all()
+        at_work = _at_work(self._database, connection) if any(_runs(row) for row in found) else {}
+        return [_run(row, at_work) for row in found]
 
-def typical_seconds(runs: list[Run]) -> float | None:
+
+def typical_seconds(runs: Sequence[Run]) -> float | None:
     """How long a run takes, in the middle of those that succeeded."""
     spans = [(r.ended_at - r.started_at).total_seconds() for r in runs if r.ended_at and r.outcome is Outcome.DONE]
     return median(spans) if spans else None
+
+
+def _select() -> sa.Select[Any]:
+    joined = job_run.outerjoin(job_note, job_note.c.run_id == job_run.c.id)
+    return sa.select(job_run, job_note.c.asked_by, job_note.c.progress).select_from(joined)
 
 
 def _runs(row: Any) -> bool:
@@ -116,4 +164,11 @@ def _run(row: Any, at_work: Mapping[tuple[str, int], bool]) -> Run:
         _LOST if lost else row.error,
         row.instance,
         row.term,
+        row.asked_by,
+        _reached(row.progress) if row.progress and _runs(row) and not lost else None,
     )
+
+
+def _reached(text: str) -> Reached:
+    value = json.loads(text)
+    return Reached(value["what"], value["done"], value["total"], datetime.fromisoformat(value["at"]))

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import uuid4
 
 import structlog
@@ -17,6 +18,7 @@ from servicemanager.errors import ServiceManagerError, Stopped
 from servicemanager.iotdb.engine import Database
 from servicemanager.jobs.history import History
 from servicemanager.jobs.job import Job, JobContext, JobResult, Outcome, Progress
+from servicemanager.jobs.recorded import recorded
 
 
 @dataclass(frozen=True)
@@ -30,17 +32,21 @@ class Runner:
     #: Told when the run waits for an answer that never comes, and its lease is long gone.
     on_hang: Callable[[str], None] | None = None
 
-    def run(self, job: Job, scheduled_for: datetime | None = None) -> JobResult:
+    def run(self, job: Job, scheduled_for: datetime | None = None, asked_by: str | None = None) -> JobResult:
         """Raises LeaseHeld when another run is at work, and whatever the job raises, after recording it.
 
-        `scheduled_for` is the firing of the job's pattern that the run is made for; None for a person's.
+        `scheduled_for` is the firing of the job's pattern that the run is made for; None for a person's. `asked_by`
+        names that person, for the record.
         """
         history = History(self.database)
         held = acquire(self.database, job.lease_name, instance_name(), self.lease)
         with kept(held, self.on_hang, self.stop):
-            run_id = history.begin(job.name, held, scheduled_for)
-            with structlog.contextvars.bound_contextvars(job=job.name, run=run_id):
-                return _run_on_record(history, run_id, job, JobContext(held, self.progress, self.stop))
+            run_id = history.begin(job.name, held, scheduled_for, asked_by)
+            with (
+                structlog.contextvars.bound_contextvars(job=job.name, run=run_id),
+                recorded(self.progress, partial(history.note, run_id, asked_by)) as progress,
+            ):
+                return _run_on_record(history, run_id, job, JobContext(held, progress, self.stop))
 
 
 def _run_on_record(history: History, run_id: int, job: Job, context: JobContext) -> JobResult:

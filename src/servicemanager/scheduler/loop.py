@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from servicemanager.errors import LeaseHeld
+from servicemanager.errors import LeaseHeld, ServiceManagerError
 from servicemanager.iotdb.engine import Database
 from servicemanager.jobs.history import History
 from servicemanager.jobs.job import Outcome
@@ -40,6 +40,8 @@ class Planned:
 class _State:
     due: Due | None = None
     child: Child | None = None
+    #: Who asked for the child; None where the schedule did.
+    asked_by: str | None = None
     #: On our own clock: not before this is the job looked at again.
     look_at: float = 0.0
     #: Children in a row that ended without having begun a run.
@@ -98,6 +100,18 @@ class Scheduler:
             if state.due and state.due.at <= now and not state.child and time.monotonic() >= state.look_at:
                 self._start(planned, state, state.due)
 
+    def start_now(self, job: str, command: Command, limit: timedelta, by: str) -> None:
+        """Start a run that somebody asked for, whoever is master. Raises LeaseHeld where one of ours is at work."""
+        state = self._states.setdefault(job, _State())
+        if state.child:
+            raise LeaseHeld(f"A run of the job {job} is at work: wait for its end, or watch it.")
+        try:
+            state.child = Child.start(job, command, limit)
+        except OSError as error:
+            raise ServiceManagerError(f"The job {job} can't be started on this machine: {error}.") from error
+        state.asked_by = by
+        _log.info("job started", job=job, reason="asked for", by=by)
+
     def _read(self, database: Database, planned: Planned, now: datetime, state: _State) -> Due | None:
         """What the record says is next. Something else may be at work, which is waited for."""
         history = History(database)
@@ -125,20 +139,25 @@ class Scheduler:
         )
 
     def _ended(self, job: str, state: _State, child: Child, status: int) -> None:
-        state.child, state.due, state.look_at = None, None, 0.0
+        asked = {"by": state.asked_by} if state.asked_by else {}
+        state.child, state.due, state.look_at, state.asked_by = None, None, 0.0, None
         seconds = round(time.monotonic() - child.started_at, 1)
         begun = status not in {LeaseHeld.exit_status, 2, 4}
-        state.barren = 0 if begun else state.barren + 1
-        if not begun:
+        if begun:
+            state.barren = 0
+        elif not asked:
+            state.barren += 1
             # No run is on record, so the firing is still due.
             state.look_at = time.monotonic() + wait_after(state.barren).total_seconds()
         if status == 0:
-            _log.info("job done", job=job, seconds=seconds)
+            _log.info("job done", job=job, seconds=seconds, **asked)
         elif child.over_limit:
-            _log.error("job took longer than it may", job=job, seconds=seconds, limit=child.limit.total_seconds())
+            limit = child.limit.total_seconds()
+            _log.error("job took longer than it may", job=job, seconds=seconds, limit=limit, **asked)
         elif status == LeaseHeld.exit_status:
-            _log.warning("job waits for another run of it", job=job)
+            said = "job not run: another run of it is at work" if asked else "job waits for another run of it"
+            _log.warning(said, job=job, **asked)
         elif child.asked_at is not None:
-            _log.info("job stopped", job=job, seconds=seconds, status=status)
+            _log.info("job stopped", job=job, seconds=seconds, status=status, **asked)
         else:
-            _log.error("job failed", job=job, seconds=seconds, status=status)
+            _log.error("job failed", job=job, seconds=seconds, status=status, **asked)

@@ -58,14 +58,15 @@ class Service:
         loaded = load(os.environ if environ is None else environ, directory, needs_database=needs_database)
         return cls(_settings(loaded, directory), loaded.notices, loaded.embedded, directory)
 
-    def database(self, answer_limit: timedelta | None = None) -> Database:
+    def database(self, answer_limit: timedelta | None = None, viewers: int | None = None) -> Database:
         """Connected, with our own tables up to date. Raises DatabaseUnreachable or DatabaseRefused.
 
-        `answer_limit` is how long a statement may take; by default as long as the longest job's.
+        `answer_limit` is how long a statement may take; by default as long as the longest job's. `viewers` is how many
+        connections pages and the API share, whose readings the server itself ends after that time.
         """
         from servicemanager.iotdb.upgrade import upgrade
 
-        database = self._embedded_database() if self.embedded else self._server(answer_limit)
+        database = self._embedded_database() if self.embedded else self._server(answer_limit, viewers)
         upgrade(database)
         return database
 
@@ -262,7 +263,7 @@ class Service:
         create_platform(database)
         return database
 
-    def _server(self, answer_limit: timedelta | None) -> Database:
+    def _server(self, answer_limit: timedelta | None, viewers: int | None) -> Database:
         from servicemanager.iotdb.mysql import LONGEST_ANSWER, Login, open_mysql
 
         mysql = self.settings.mysql
@@ -276,9 +277,10 @@ class Service:
                 password=mysql.password.get_secret_value() if mysql.password else "",
                 ssl_mode=mysql.ssl_mode.value,
                 ssl_ca=mysql.ssl_ca,
-                connection_limit=mysql.connection_limit,
+                connection_limit=viewers or mysql.connection_limit,
                 idle_limit=self.settings.cluster.lease / 3,
                 answer_limit=answer_limit or LONGEST_ANSWER,
+                server_ends=viewers is not None,
             )
         )
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 
 import structlog
 
 from servicemanager.cluster.keeper import Keeper
-from servicemanager.cluster.mirror import Mirror, patience
+from servicemanager.cluster.mirror import Answer, Mirror, patience
 from servicemanager.cluster.role import Role
 from servicemanager.config import Settings
 from servicemanager.errors import ConfigurationError, ServiceManagerError
@@ -23,10 +24,13 @@ from servicemanager.jobs.runner import instance_name
 from servicemanager.scheduler.child import Child
 from servicemanager.scheduler.cron import Schedule
 from servicemanager.scheduler.loop import Scheduler
+from servicemanager.service.desk.desk import ServiceDesk
+from servicemanager.service.desk.run_now import Wishes
 from servicemanager.service.handed_down import Configuration
 from servicemanager.service.loss import Loss
 from servicemanager.service.monitor import Monitor
 from servicemanager.service.plan import command_of, limit_of, planned_jobs, timing_of, works_by
+from servicemanager.service.status import Instances
 from servicemanager.service.systemd import Notifier
 from servicemanager.web.app import Face, make_app
 from servicemanager.web.server import listen, serving
@@ -69,6 +73,8 @@ class Daemon:
         self._monitor = Monitor(mirror, lambda: self.keeper.role, self.keeper.time.now)
         self._loss = Loss(self.keeper, self._tells_loss, self._start_messenger)
         self._notifier = Notifier()
+        self._wishes = Wishes()
+        self.desk = ServiceDesk(lambda: self.configuration, self._answers, self._wishes.start)
 
     def run(self, hangup: threading.Event) -> None:
         """Until the stop event is set. Raises ServiceManagerError where the port is taken."""
@@ -79,7 +85,7 @@ class Daemon:
             threading.Thread(target=self._keep, name="keeper", daemon=True),
             threading.Thread(target=self._monitor.run, args=(self._monitored, self._stop), name="monitor", daemon=True),
         ]
-        with serving(make_app(face), listener):
+        with closing(self.desk), serving(make_app(face, self.desk), listener):
             for thread in threads:
                 thread.start()
             self._notifier.say("READY=1")
@@ -109,6 +115,7 @@ class Daemon:
         self._notifier.alive()
         self._see_role()
         self._scheduler.watch()
+        self._wishes.fulfil(self._start_now)
         self._loss.turn(self.configuration.service.lost_database())
         database = self.keeper.database
         if self._role is Role.MASTER and database:
@@ -184,6 +191,15 @@ class Daemon:
 
     def _start_messenger(self) -> Child:
         return Child.start("devices", command_of("devices", self.configuration, self._role), limit_of("devices"))
+
+    def _start_now(self, job: str, by: str) -> None:
+        command = command_of(job, self.configuration, self._role, asked_by=by)
+        self._scheduler.start_now(job, command, limit_of(job), by)
+
+    def _answers(self) -> Instances:
+        """What this instance is, and what the mirror said when it was last asked."""
+        role = self.keeper.role
+        return Answer(role, is_ours=True, words=role.value), self._monitor.answer
 
     def _trouble(self) -> str | None:
         """Why this instance is not ready to work, or to take over."""

@@ -6,6 +6,7 @@ import socket
 import sys
 from datetime import timedelta
 
+from servicemanager.alerts.text import plain
 from servicemanager.cluster.role import Role, Timing, WorksBy
 from servicemanager.config import SETTINGS, Settings, render, value_of
 from servicemanager.scheduler.child import Command
@@ -25,13 +26,17 @@ def planned_jobs(configuration: Configuration) -> dict[str, Planned]:
     return {task.name: _planned(task, configuration) for task in JOBS if task.wanted(settings)}
 
 
-def command_of(job: str, configuration: Configuration, role: Role, due: Due | None = None) -> Command:
+def command_of(
+    job: str, configuration: Configuration, role: Role, due: Due | None = None, asked_by: str | None = None
+) -> Command:
     """A run of `job` as a child of the daemon, which tells the child its role for the log."""
     scheduled = ("--scheduled-for", due.scheduled_for.isoformat()) if due else ()
+    # In one word, for a name may begin with a dash.
+    asked = (f"--asked-by={plain(asked_by)}",) if asked_by else ()
     isolated = ("-I",) if sys.flags.isolated else ()
     program = (sys.executable, *isolated, "-m", "servicemanager")
     return Command(
-        (*program, "run-job", job, "--child-of", role.value, *scheduled),
+        (*program, "run-job", job, "--child-of", role.value, *scheduled, *asked),
         configuration.environ,
         configuration.descriptors,
     )

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+import sqlalchemy as sa
+
 from servicemanager.alerts.standing import Standing, fetch_standing
 from servicemanager.alerts.trouble import Finding
 from servicemanager.cluster.keeper import read_leader
@@ -27,15 +29,21 @@ _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 -- where an in
 
 @dataclass(frozen=True)
 class JobStatus:
-    """One job; `pattern` is None where the settings do not ask for it."""
+    """One job; `pattern` is None where the settings do not ask for it. `recent` are its newest runs."""
 
     name: str
+    about: str
     pattern: str | None
     last: Run | None
     next: Due | None
     typical_seconds: float | None
     succeeded_at: datetime | None
     overdue: bool
+    recent: tuple[Run, ...]
+
+
+#: What this instance and its mirror say; None where there is no mirror.
+Instances = tuple[Answer, Answer | None]
 
 
 @dataclass(frozen=True)
@@ -69,20 +77,28 @@ class Status:
             yield finding.sentences
 
 
-def look(settings: Settings, database: Database) -> Status:
-    """Ask the database, and both instances by HTTP. Raises DatabaseUnreachable."""
+def ask_instances(settings: Settings) -> Instances:
+    """Both by HTTP."""
+    mirror = Mirror(*settings.mirror_address).ask() if settings.mirror_address else None
+    return Mirror(_EVERYWHERE.get(settings.address, settings.address), settings.port).ask(), mirror
+
+
+def look_at_jobs(settings: Settings, database: Database, connection: sa.Connection) -> tuple[JobStatus, ...]:
+    """What each job did last, and does next."""
     history = History(database)
-    since = history.since()
+    since, now = history.since(), database.now(connection)
+    return tuple(_job(task, settings, _record(history, connection, task, since), now) for task in JOBS)
+
+
+def look(settings: Settings, database: Database, instances: Instances | None = None) -> Status:
+    """Ask the database, and both instances unless they are known. Raises DatabaseUnreachable."""
     standing = fetch_standing(database)
     with database.reading() as connection:
         now = database.now(connection)
         leader = read_leader(connection)
-        runs = {task.name: history.latest(connection, task.name) for task in JOBS}
-        good = {task.name: history.succeeded(connection, task.name) for task in JOBS}
+        jobs = look_at_jobs(settings, database, connection)
         figures = load(connection)
-    jobs = tuple(_job(task, settings, _Record(runs[task.name], good[task.name], since), now) for task in JOBS)
-    mirror = Mirror(*settings.mirror_address).ask() if settings.mirror_address else None
-    here = Mirror(_EVERYWHERE.get(settings.address, settings.address), settings.port).ask()
+    here, mirror = instances or ask_instances(settings)
     late = [LateJob(job.name, job.succeeded_at, job.last.error if job.last else None) for job in jobs if job.overdue]
     findings = judge(_at_present(figures, standing, now), late, limits_of(settings))
     return Status(now, leader, here, mirror, jobs, standing, figures, tuple(findings))
@@ -104,14 +120,18 @@ class _Record:
     since: datetime
 
 
+def _record(history: History, connection: sa.Connection, task: Task, since: datetime) -> _Record:
+    return _Record(history.latest(connection, task.name), history.succeeded(connection, task.name), since)
+
+
 def _job(task: Task, settings: Settings, record: _Record, now: datetime) -> JobStatus:
     last = record.runs[0] if record.runs else None
     succeeded_at = record.good.started_at if record.good else None
-    typical = typical_seconds(record.runs)
-    if not task.wanted(settings):
-        return JobStatus(task.name, None, last, None, typical, succeeded_at, overdue=False)
-    schedule = Schedule(task.schedule(settings), settings.zone)
-    running = last is not None and last.outcome is Outcome.RUNNING
-    due = None if running else next_start(schedule, record.runs, record.since, now, settings.scheduler.catch_up)
-    overdue = is_overdue(schedule, succeeded_at, record.since, now)
-    return JobStatus(task.name, schedule.pattern, last, due, typical, succeeded_at, overdue)
+    pattern, due, overdue = None, None, False
+    if task.wanted(settings):
+        schedule = Schedule(task.schedule(settings), settings.zone)
+        pattern, overdue = schedule.pattern, is_overdue(schedule, succeeded_at, record.since, now)
+        if last is None or last.outcome is not Outcome.RUNNING:
+            due = next_start(schedule, record.runs, record.since, now, settings.scheduler.catch_up)
+    typical, recent = typical_seconds(record.runs), tuple(record.runs)
+    return JobStatus(task.name, task.about, pattern, last, due, typical, succeeded_at, overdue, recent)

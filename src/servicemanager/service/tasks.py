@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Task:
-    """A job: its name, its cron pattern, and how it is made."""
+    """A job: its name, what it does in a sentence, its cron pattern, and how it is made."""
 
     name: str
+    about: str
     schedule: Callable[[Settings], str]
     #: A run that takes longer hangs, and is ended.
     limit: timedelta
@@ -46,31 +47,56 @@ def _selfcare(service: Service, database: Database, console: TextIO | None) -> J
 _SHORT, _LONG = timedelta(minutes=30), timedelta(hours=24)
 
 JOBS: tuple[Task, ...] = (
-    Task("devices", lambda s: s.scheduler.devices, _SHORT, Service.devices_job),
-    Task("history", lambda s: s.scheduler.history, _SHORT, lambda service, database, _: service.history_job(database)),
+    Task(
+        "devices",
+        "Looks for devices that fell silent or came back, and tells people.",
+        lambda s: s.scheduler.devices,
+        _SHORT,
+        Service.devices_job,
+    ),
+    Task(
+        "history",
+        "Records how many devices have which status.",
+        lambda s: s.scheduler.history,
+        _SHORT,
+        lambda service, database, _: service.history_job(database),
+    ),
     Task(
         "statistics",
+        "Publishes the statistics anew by which the gateway tells noise from readings.",
         lambda s: s.scheduler.statistics,
         _LONG,
         lambda service, database, _: service.statistics_job(database, StatisticsWishes()),
     ),
     Task(
         "export",
+        "Moves old readings into the archive, and deletes from the database what the archive provably holds.",
         lambda s: s.scheduler.export,
         _LONG,
         lambda service, database, _: _export(service, database),
         wanted=lambda s: s.export.active and s.export.bucket is not None,
     ),
     Task(
-        "messages", lambda s: s.scheduler.messages, _LONG, lambda service, database, _: service.messages_job(database)
+        "messages",
+        "Deletes old messages to devices.",
+        lambda s: s.scheduler.messages,
+        _LONG,
+        lambda service, database, _: service.messages_job(database),
     ),
     Task(
         "housekeeping",
+        "Deletes old rows of the service's own tables.",
         lambda s: s.scheduler.housekeeping,
         _SHORT,
         lambda service, database, _: service.housekeeping_job(database),
     ),
-    Task("selfcare", lambda s: s.scheduler.selfcare, _SHORT, _selfcare),
+    Task(
+        "selfcare",
+        "Looks whether the service itself falls behind, and tells people.",
+        lambda s: s.scheduler.selfcare,
+        _SHORT,
+        _selfcare,
+    ),
 )
 
 

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Response
 from fastapi.responses import PlainTextResponse
 
 from servicemanager import __version__
+from servicemanager.web.desk import Desk
 
 
 @dataclass(frozen=True)
@@ -24,9 +25,10 @@ class Face:
     server: str = "servicemanager"
 
 
-def make_app(face: Face) -> FastAPI:
+def make_app(face: Face, desk: Desk | None = None) -> FastAPI:
     """`GET /` answers MASTER or SLAVE and nothing else, as the Node version's mirror expects it."""
     app = FastAPI(title="ServiceManager", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.face, app.state.desk = face, desk
     headers = {"Server": f"{face.server}/{__version__}", "Cache-Control": "no-store"}
 
     @app.api_route("/", methods=["GET", "HEAD"])

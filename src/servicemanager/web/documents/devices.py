@@ -28,14 +28,14 @@ class Query(Document):
     type: str | None = Field(None, max_length=64)
     status: Status | None = None
     sort: Sort = Sort.NAME
-    after: str | None = Field(None, max_length=512)
+    after: str | None = Field(None, max_length=2048)
     limit: int = Field(50, ge=1, le=500)
 
 
 class Device(Document):
     """How a device is."""
 
-    name: str
+    name: str = Field(serialization_alias="device")
     group: str | None
     type: str | None
     version: str | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from servicemanager.alerts.silence import Target
 from servicemanager.web.documents.document import Document, Page
@@ -57,7 +57,7 @@ class AddSilence(Document):
     name: str = Field(min_length=1, max_length=190)
     reason: str = Field(min_length=1, max_length=255)
     seconds: int | None = Field(None, gt=0, le=366 * 86_400)
-    ends_at: datetime | None = None
+    ends_at: AwareDatetime | None = None
     cron: str | None = Field(None, max_length=190)
 
 

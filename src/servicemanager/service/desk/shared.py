@@ -1,0 +1,66 @@
+"""Answers that everyone who looks at the same time shares: computed by one thread, and only when somebody asks."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from servicemanager.errors import ServiceManagerError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Made(Generic[T]):
+    at: float
+    value: T | None
+    error: ServiceManagerError | None
+
+
+class Shared(Generic[T]):
+    """What `make` returns or raises, at most `fresh` seconds old, and a little older while it is made anew.
+
+    A failure is shared like an answer: of twenty who wait for a database that is away, one finds that out.
+    """
+
+    def __init__(
+        self, make: Callable[[], T], fresh: float, usable: float = 0.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._make, self._fresh, self._usable, self._clock = make, fresh, usable, clock
+        self._lock = threading.Lock()
+        self._made: _Made[T] | None = None
+
+    def get(self) -> T:
+        made = self._made
+        if made is None or self._age(made) >= self._fresh:
+            # Whoever has an answer that will do does not wait for the one that computes a newer one.
+            may_wait = made is None or made.error is not None or self._age(made) >= self._usable
+            if self._lock.acquire(blocking=may_wait):
+                try:
+                    made = self._renewed()
+                finally:
+                    self._lock.release()
+        assert made is not None  # noqa: S101 -- without one, it was waited for
+        if made.error:
+            raise made.error.with_traceback(None)
+        return made.value  # type: ignore[return-value]
+
+    def forget(self) -> None:
+        """What was just done shall be seen at once."""
+        self._made = None
+
+    def _age(self, made: _Made[T]) -> float:
+        return self._clock() - made.at
+
+    def _renewed(self) -> _Made[T]:
+        made = self._made
+        if made is None or self._age(made) >= self._fresh:
+            try:
+                value, error = self._make(), None
+            except ServiceManagerError as failure:
+                value, error = None, failure
+            made = self._made = _Made(self._clock(), value, error)
+        return made
