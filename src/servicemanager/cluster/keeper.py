@@ -84,6 +84,12 @@ class Keeper:
         return held.term if held else None
 
     @property
+    def lost_since(self) -> datetime | None:
+        """When the database was missed first, by its own clock; None while it answers."""
+        lost_at = self.lost_at
+        return None if lost_at is None else self.time.now() - timedelta(seconds=self.clock() - lost_at)
+
+    @property
     def database(self) -> Database | None:
         """Open while the database answers."""
         return self._database if self.lost_at is None else None

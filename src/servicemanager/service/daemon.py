@@ -33,6 +33,8 @@ from servicemanager.service.plan import command_of, limit_of, planned_jobs, timi
 from servicemanager.service.status import Instances
 from servicemanager.service.systemd import Notifier
 from servicemanager.web.app import Face, make_app
+from servicemanager.web.gate.gate import Gate
+from servicemanager.web.pages.render import Frame
 from servicemanager.web.server import listen, serving
 
 _TURN = 0.25
@@ -85,7 +87,8 @@ class Daemon:
             threading.Thread(target=self._keep, name="keeper", daemon=True),
             threading.Thread(target=self._monitor.run, args=(self._monitored, self._stop), name="monitor", daemon=True),
         ]
-        with closing(self.desk), serving(make_app(face, self.desk), listener):
+        app = make_app(face, self.desk, self._frame())
+        with closing(self.desk), serving(Gate(app), listener):
             for thread in threads:
                 thread.start()
             self._notifier.say("READY=1")
@@ -195,6 +198,15 @@ class Daemon:
     def _start_now(self, job: str, by: str) -> None:
         command = command_of(job, self.configuration, self._role, asked_by=by)
         self._scheduler.start_now(job, command, limit_of(job), by)
+
+    def _frame(self) -> Frame:
+        keeper = self.keeper
+        return Frame(
+            lambda: keeper.role.value,
+            self.configuration.service.settings.zone,
+            keeper.time.now,
+            lambda: keeper.lost_since,
+        )
 
     def _answers(self) -> Instances:
         """What this instance is, and what the mirror said when it was last asked."""

@@ -1,15 +1,28 @@
-"""The role page, which the other instance asks, and the pages that say whether this one is well."""
+"""The application: the role page, which the other instance asks, the pages for people, and the API."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 
 from servicemanager import __version__
+from servicemanager.errors import ServiceManagerError
+from servicemanager.web import pages
+from servicemanager.web.api.document import make_router
+from servicemanager.web.api.problems import headers_of, problem_of, problem_response
+from servicemanager.web.crashes import Crashes
 from servicemanager.web.desk import Desk
+from servicemanager.web.gate.paths import is_api
+from servicemanager.web.negotiation import prefers_page
+from servicemanager.web.pages.errors import page_of
+from servicemanager.web.pages.overview import first_page
+from servicemanager.web.pages.render import Frame
 
 
 @dataclass(frozen=True)
@@ -25,15 +38,42 @@ class Face:
     server: str = "servicemanager"
 
 
-def make_app(face: Face, desk: Desk | None = None) -> FastAPI:
-    """`GET /` answers MASTER or SLAVE and nothing else, as the Node version's mirror expects it."""
+def make_app(face: Face, desk: Desk | None = None, frame: Frame | None = None) -> FastAPI:
+    """`GET /` answers MASTER or SLAVE to everyone who does not ask for a page, as the Node version's mirror expects it.
+
+    Without `desk` and `frame` that, and how the instance is, is all.
+    """
     app = FastAPI(title="ServiceManager", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.face, app.state.desk = face, desk
+    app.router.redirect_slashes = False
+    app.state.desk, app.state.frame = desk, frame
+    _add_role(app, face)
+    if desk and frame:
+        app.include_router(make_router())
+        pages.install(app)
+        app.add_middleware(Crashes, answer=show)
+        for kind in (ServiceManagerError, HTTPException, RequestValidationError):
+            app.add_exception_handler(kind, show)
+    return app
+
+
+def show(request: Request, error: Exception) -> Response:
+    """An error in the form that the path and the header Accept ask for."""
+    if is_api(request.url.path):
+        return problem_response(error)
+    if prefers_page(request.headers.get("accept", "")):
+        return page_of(request, error)
+    problem = problem_of(error)
+    return PlainTextResponse(f"{problem.detail}\n", problem.status, headers=dict(headers_of(error)))
+
+
+def _add_role(app: FastAPI, face: Face) -> None:
     headers = {"Server": f"{face.server}/{__version__}", "Cache-Control": "no-store"}
 
     @app.api_route("/", methods=["GET", "HEAD"])
-    async def role() -> Response:
-        return PlainTextResponse(face.role(), headers=headers)
+    async def role(request: Request) -> Response:
+        if app.state.desk and prefers_page(",".join(request.headers.getlist("accept"))):
+            return await run_in_threadpool(first_page, request)
+        return PlainTextResponse(face.role(), headers={**headers, "Vary": "Accept"})
 
     @app.get("/healthz")
     async def alive() -> Response:
@@ -48,5 +88,3 @@ def make_app(face: Face, desk: Desk | None = None) -> FastAPI:
     async def look() -> Response:
         face.look()
         return Response(status_code=204, headers=headers)
-
-    return app

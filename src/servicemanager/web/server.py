@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from servicemanager.errors import ServiceManagerError
 
@@ -37,7 +37,7 @@ def listen(address: str, port: int) -> socket.socket:
 
 
 @contextmanager
-def serving(app: FastAPI, listener: socket.socket) -> Iterator[None]:
+def serving(app: ASGIApp, listener: socket.socket) -> Iterator[None]:
     """Answer on `listener` as long as the context lasts."""
     config = uvicorn.Config(
         app,
