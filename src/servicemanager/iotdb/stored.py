@@ -11,11 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from zoneinfo import ZoneInfo
 
-import numpy as np
-import numpy.typing as npt
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
@@ -23,7 +21,11 @@ from servicemanager.errors import DatabaseRefused
 from servicemanager.iotdb.engine import Database
 from servicemanager.iotdb.window import SECOND, Window, end_of_gap, in_gap
 
-Ints = npt.NDArray[np.int64]
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Ints: TypeAlias = npt.NDArray[np.int64]
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 -- wall times have no zone
 _SECOND_US = 1_000_000
@@ -84,6 +86,9 @@ class WallTime:
 
     def _by(self, unit: int, stored_us: Ints) -> Ints:
         """Look the zone up once for each `unit` of time, and for each second where one is not as long as that."""
+        # Only here: the daemon, which needs no arrays, stays smaller by them.
+        import numpy as np
+
         units, where = np.unique(stored_us // unit, return_inverse=True)
         walls = [_EPOCH + timedelta(microseconds=int(number) * unit) for number in units]
         starts = np.array([self._micros(wall) for wall in walls], np.int64)
