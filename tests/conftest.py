@@ -9,6 +9,7 @@ pytest_plugins = [
     "support.exports",
     "support.sites",
     "support.topic",
+    "support.service_desk",
 ]
 
 # How long an example takes says more about what else the machine does than about the code.

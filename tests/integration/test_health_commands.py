@@ -102,7 +102,8 @@ def test_a_silence_is_added_listed_and_removed(installation):
     assert added.stdout.startswith("Silence 1: group shop 1207 until ")
     assert "==" not in installation.run("run-job", "devices").stdout
     (listed,) = installation.run("silence", "list", "--json").document
-    assert (listed["number"], listed["in force"], listed["reason"]) == (1, "yes", "works")
+    assert (listed["number"], listed["in_force"], listed["reason"]) == (1, True, "works")
+    assert listed["by"]
     assert installation.run("silence", "remove", "1").status == 0
     assert installation.run("silence", "remove", "1").status == 2
     assert "== 1 shop down (#1)" in installation.run("run-job", "devices").stdout

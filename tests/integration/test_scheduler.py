@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from servicemanager.cluster.lease import acquire
+from servicemanager.errors import LeaseHeld, ServiceManagerError
 from servicemanager.iotdb.engine import Database
 from servicemanager.iotdb.tables import job_run, meta
 from servicemanager.jobs.history import History
@@ -20,6 +22,8 @@ from servicemanager.scheduler import child, loop
 from servicemanager.scheduler.child import Command
 from servicemanager.scheduler.cron import Schedule
 from servicemanager.scheduler.loop import Planned, Scheduler
+from servicemanager.service.desk import run_now
+from servicemanager.service.desk.run_now import Wishes
 from support.cli import until
 from support.leases import MINUTE, lease_database
 
@@ -142,3 +146,64 @@ def test_another_pattern_comes_into_force_at_once(database):
     running.start_due(database, NOON)
     assert running.running == ["export"]
     finish(running)
+
+
+def test_a_run_that_somebody_asks_for_is_started_at_once_and_once(database):
+    running = scheduler("import time; time.sleep(0.5)")
+    command = Command((sys.executable, "-S", "-c", "raise SystemExit"), {})
+    running.start_now("export", command, MINUTE, "maria")
+    with pytest.raises(LeaseHeld, match="A run of the job export is at work"):
+        running.start_now("export", command, MINUTE, "juan")
+    running.start_due(database, NOON)
+    finish(running)
+    running.start_due(database, NOON)
+    assert running.running == ["export"]
+    with pytest.raises(LeaseHeld):
+        running.start_now("export", command, MINUTE, "juan")
+    finish(running)
+
+
+@pytest.mark.parametrize("status", [2, 3, 4])
+def test_a_run_that_somebody_asked_for_in_vain_holds_no_firing_up(database, status):
+    running = scheduler("raise SystemExit")
+    running.start_now("export", Command((sys.executable, "-S", "-c", f"raise SystemExit({status})"), {}), MINUTE, "m")
+    finish(running)
+    running.start_due(database, NOON)
+    assert running.running == ["export"]
+    finish(running)
+
+
+def test_a_run_that_can_not_be_started_is_told(database):
+    with pytest.raises(ServiceManagerError, match="can't be started on this machine"):
+        scheduler("").start_now("export", Command(("/nowhere/at/all",), {}), MINUTE, "maria")
+
+
+def test_wishes_are_handed_to_the_main_loop_with_what_becomes_of_them():
+    wishes, started = Wishes(), []
+
+    def ask(job):
+        try:
+            wishes.start(job, "maria")
+        except LeaseHeld as error:
+            started.append(str(error))
+
+    def start(job, by):
+        if job == "export":
+            raise LeaseHeld("at work")
+        started.append((job, by))
+
+    threads = [threading.Thread(target=ask, args=(job,)) for job in ("history", "export")]
+    for thread in threads:
+        thread.start()
+    until(lambda: wishes.fulfil(start) or len(started) == 2)
+    for thread in threads:
+        thread.join()
+    assert sorted(map(str, started)) == sorted(["at work", "('history', 'maria')"])
+
+
+def test_a_wish_that_nobody_hears_is_taken_back(monkeypatch):
+    monkeypatch.setattr(run_now, "PATIENCE", 0.05)
+    wishes = Wishes()
+    with pytest.raises(ServiceManagerError, match="too busy to start the job history"):
+        wishes.start("history", "maria")
+    wishes.fulfil(lambda *_: pytest.fail("it was taken back"))

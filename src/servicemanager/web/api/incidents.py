@@ -42,7 +42,12 @@ def silence(number: Number, desk: AtDesk) -> Silence:
     return found
 
 
-@router.post("/silences", status_code=201, summary="Tell nobody for a while")
+@router.post(
+    "/silences",
+    status_code=201,
+    summary="Tell nobody for a while",
+    responses=problems(s400="What was sent is no JSON.", s413="More than 64 KiB were sent."),
+)
 def add_silence(asked: AddSilence, desk: AtDesk, by: Acting, response: Response) -> Silence:
     """What is true at its end is told then."""
     added = desk.add_silence(asked, by.name)

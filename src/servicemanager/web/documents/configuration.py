@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, field_serializer
 
 from servicemanager.web.documents.document import Document
 
@@ -21,7 +21,11 @@ class Setting(Document):
 class Configuration(Document):
     """Every setting, in the order of the reference."""
 
-    settings: tuple[Setting, ...]
+    settings: tuple[Setting, ...] = Field(description="By key.")
     embedded: bool
     notices: tuple[str, ...]
     version: str
+
+    @field_serializer("settings")
+    def _by_key(self, settings: tuple[Setting, ...]) -> dict[str, Setting]:
+        return {setting.key: setting for setting in settings}
