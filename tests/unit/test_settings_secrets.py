@@ -36,6 +36,7 @@ def test_the_keys_and_the_password_are_the_secrets():
         "mysql.password",
         "notify.urls",
         "notify.heartbeatUrl",
+        "web.password",
     ]
 
 

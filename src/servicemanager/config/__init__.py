@@ -12,6 +12,7 @@ from servicemanager.config.settings import (
     Settings,
 )
 from servicemanager.config.values import Guard, LogFormat, NotifyMode, SslMode
+from servicemanager.config.web import Web
 
 __all__ = [
     "SETTINGS",
@@ -30,6 +31,7 @@ __all__ = [
     "Setting",
     "Settings",
     "SslMode",
+    "Web",
     "load",
     "plain_value",
     "render",

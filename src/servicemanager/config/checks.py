@@ -16,6 +16,14 @@ from servicemanager.config.values import SslMode, parse_cron
 
 MINUTES_OF_AN_HOUR = 60
 _HERE = {"localhost", "127.0.0.1", "::1"}
+#: Characters from which on guessing a password over the network is hopeless.
+_LONG_PASSWORD = 12
+#: Settings that go together, and what applies without them.
+_PAIRS = {
+    ("aws.accessKeyId", "aws.secretAccessKey"): "then AWS's usual credential chain applies",
+    ("web.user", "web.password"): "then only the platform's accounts get in (web.accounts), or this machine",
+    ("web.certificate", "web.key"): "then there is no TLS",
+}
 
 Origins = Mapping[str, str]
 
@@ -27,14 +35,11 @@ def mistakes_between(settings: Settings, origins: Origins) -> Iterator[str]:
             f"{origins['export.bucket']}: export.bucket is a folder of this machine, but mirror names another"
             f" instance, which can't see it. Use a bucket, or leave mirror out."
         )
-    keys = ("aws.accessKeyId", "aws.secretAccessKey")
-    present = [key for key in keys if key in origins]
-    if len(present) == 1:
-        missing = next(key for key in keys if key not in origins)
-        yield (
-            f"{origins[present[0]]}: {present[0]} is set without {missing}. Set both, or neither:"
-            " then AWS's usual credential chain applies."
-        )
+    for keys, otherwise in _PAIRS.items():
+        present = [key for key in keys if key in origins]
+        if len(present) == 1:
+            missing = next(key for key in keys if key not in origins)
+            yield f"{origins[present[0]]}: {present[0]} is set without {missing}. Set both, or neither: {otherwise}."
     yield from _late_deadlines(settings)
     yield from _closed_hours(settings)
 
@@ -112,6 +117,16 @@ def _plain_endpoint(settings: Settings) -> bool:
     return url.scheme == "http" and url.hostname not in _HERE
 
 
+def _short_password(settings: Settings) -> bool:
+    password = settings.web.password
+    return password is not None and len(password.get_secret_value()) < _LONG_PASSWORD
+
+
+def _password_in_the_clear(settings: Settings) -> bool:
+    web = settings.web
+    return web.lets_sign_in and not (web.certificate or web.proxies or settings.address in _HERE)
+
+
 _NOTICES: dict[str, tuple[Callable[[Settings], bool], str]] = {
     "export.bucket": (
         lambda s: s.export.active and s.export.bucket is None,
@@ -132,5 +147,13 @@ _NOTICES: dict[str, tuple[Callable[[Settings], bool], str]] = {
     "mysql.sslCa": (
         lambda s: s.mysql.ssl_ca is not None and s.mysql.ssl_mode is SslMode.DISABLED,
         "has no effect while mysql.sslMode is disabled.",
+    ),
+    "web.password": (
+        _short_password,
+        f"has fewer than {_LONG_PASSWORD} characters: whoever guesses it may start jobs that delete readings.",
+    ),
+    "web.certificate": (
+        _password_in_the_clear,
+        "is not set: whoever signs in from another machine sends the password in the clear.",
     ),
 }

@@ -49,6 +49,7 @@ from servicemanager.config.values import (
     split_address,
     split_limit,
 )
+from servicemanager.config.web import Web
 
 
 class Aws(Section):
@@ -262,6 +263,7 @@ class Settings(Section):
     messages: Messages = Messages()
     cluster: Cluster = Cluster()
     selfcare: Selfcare = Selfcare()
+    web: Web = Web()
     log: Log = Log()
 
     @property

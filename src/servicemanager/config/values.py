@@ -155,7 +155,8 @@ def _check_listen(text: str) -> str:
     return host
 
 
-def _split_commas(value: object) -> object:
+def split_commas(value: object) -> object:
+    """The parts of a text with commas between; raises ValueError where there is none."""
     if not isinstance(value, str):
         return value
     parts = tuple(part for piece in value.split(",") if (part := piece.strip()))
@@ -239,7 +240,7 @@ Listen = Annotated[str, Right("a host name or an IP address, without a port"), A
 Hosts = Annotated[
     tuple[str, ...],
     Right("one host or several with commas between, each as host or host:port"),
-    BeforeValidator(_split_commas),
+    BeforeValidator(split_commas),
     AfterValidator(_check_hosts),
 ]
 Lease = Annotated[
@@ -269,7 +270,7 @@ Wait = Annotated[
 LimitsByName = Annotated[
     tuple[str, ...],
     Right("one limit or several with commas between, each as name=minutes"),
-    BeforeValidator(_split_commas),
+    BeforeValidator(split_commas),
     AfterValidator(_check_limits),
 ]
 Urls = Annotated[SecretStr, Right("Apprise URLs with spaces between"), AfterValidator(_check_urls)]

@@ -18,7 +18,7 @@ from servicemanager.cluster.keeper import Keeper
 from servicemanager.cluster.mirror import Answer, Mirror, patience
 from servicemanager.cluster.role import Role
 from servicemanager.config import Settings
-from servicemanager.errors import ConfigurationError, ServiceManagerError
+from servicemanager.errors import ConfigurationError, DatabaseUnreachable, ServiceManagerError
 from servicemanager.iotdb.engine import Database
 from servicemanager.jobs.runner import instance_name
 from servicemanager.scheduler.child import Child
@@ -34,6 +34,8 @@ from servicemanager.service.status import Instances
 from servicemanager.service.systemd import Notifier
 from servicemanager.web.app import Face, make_app
 from servicemanager.web.gate.gate import Gate
+from servicemanager.web.gate.tls import open_certificate
+from servicemanager.web.pages.errors import refusal_page
 from servicemanager.web.pages.render import Frame
 from servicemanager.web.server import listen, serving
 
@@ -43,7 +45,7 @@ _LAST_PATIENCE = 6.0
 #: The longest that one of the daemon's own small statements may take.
 _ANSWER = 3.0
 #: What the threads hold on to, so that a change takes a new start.
-_FIXED = ("mysql.", "cluster.", "log.", "port", "address", "mirror")
+_FIXED = ("mysql.", "cluster.", "log.", "web.", "port", "address", "mirror")
 
 _log = structlog.get_logger()
 
@@ -79,8 +81,9 @@ class Daemon:
         self.desk = ServiceDesk(lambda: self.configuration, self._answers, self._wishes.start)
 
     def run(self, hangup: threading.Event) -> None:
-        """Until the stop event is set. Raises ServiceManagerError where the port is taken."""
+        """Until the stop event is set. Raises ServiceManagerError where the port is taken or the certificate wrong."""
         settings = self.configuration.service.settings
+        certificate = open_certificate(settings.web)
         listener = listen(settings.address, settings.port)
         face = Face(lambda: self.keeper.role.value, self._trouble, self.keeper.look.set)
         threads = [
@@ -88,7 +91,8 @@ class Daemon:
             threading.Thread(target=self._monitor.run, args=(self._monitored, self._stop), name="monitor", daemon=True),
         ]
         app = make_app(face, self.desk, self._frame())
-        with closing(self.desk), serving(Gate(app), listener):
+        gate = Gate(app, settings.web, self._open_database, refusal_page)
+        with closing(self.desk), serving(gate, listener, certificate):
             for thread in threads:
                 thread.start()
             self._notifier.say("READY=1")
@@ -162,6 +166,7 @@ class Daemon:
     def _reload(self) -> None:
         try:
             fresh = self._read()
+            open_certificate(fresh.service.settings.web)
         except ConfigurationError as error:
             for mistake in error.mistakes:
                 _log.error("the new configuration is wrong: the old one stays in force", mistake=mistake)
@@ -183,6 +188,12 @@ class Daemon:
     def _connect(self) -> Database:
         service = self.configuration.service
         return service.database(timedelta(seconds=min(_ANSWER, service.settings.cluster.lease.total_seconds() / 3)))
+
+    def _open_database(self) -> Database:
+        """The keeper's, for others to ask. Raises DatabaseUnreachable."""
+        if (database := self.keeper.database) is None:
+            raise DatabaseUnreachable(self.keeper.trouble or "The database has not answered yet.")
+        return database
 
     def _monitored(self) -> Schedule:
         settings: Settings = self.configuration.service.settings

@@ -19,10 +19,11 @@ from servicemanager.web.api.problems import headers_of, problem_of, problem_resp
 from servicemanager.web.crashes import Crashes
 from servicemanager.web.desk import Desk
 from servicemanager.web.gate.paths import is_api
+from servicemanager.web.gate.signing import Form, bare_form, sign_in_router
 from servicemanager.web.negotiation import prefers_page
 from servicemanager.web.pages.errors import page_of
 from servicemanager.web.pages.overview import first_page
-from servicemanager.web.pages.render import Frame
+from servicemanager.web.pages.render import Frame, page
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ def make_app(face: Face, desk: Desk | None = None, frame: Frame | None = None) -
     app.router.redirect_slashes = False
     app.state.desk, app.state.frame = desk, frame
     _add_role(app, face)
+    app.include_router(sign_in_router(_form_page if frame else bare_form))
     if desk and frame:
         app.include_router(make_router())
         pages.install(app)
@@ -64,6 +66,10 @@ def show(request: Request, error: Exception) -> Response:
         return page_of(request, error)
     problem = problem_of(error)
     return PlainTextResponse(f"{problem.detail}\n", problem.status, headers=dict(headers_of(error)))
+
+
+def _form_page(request: Request, form: Form) -> Response:
+    return page(request, "sign-in.html", form.status, next=form.next, user=form.user, mistake=form.mistake)
 
 
 def _add_role(app: FastAPI, face: Face) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections.abc import Iterator
@@ -11,6 +12,12 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from servicemanager.errors import ServiceManagerError
+from servicemanager.web.gate.connections import Connections, protocol_for
+from servicemanager.web.gate.knocking import accept
+from servicemanager.web.gate.tls import Certificate
+
+#: Bytes of a request's line and headers.
+_LONGEST_HEAD = 16 * 1024
 
 
 def listen(address: str, port: int) -> socket.socket:
@@ -37,20 +44,24 @@ def listen(address: str, port: int) -> socket.socket:
 
 
 @contextmanager
-def serving(app: ASGIApp, listener: socket.socket) -> Iterator[None]:
-    """Answer on `listener` as long as the context lasts."""
+def serving(app: ASGIApp, listener: socket.socket, certificate: Certificate | None = None) -> Iterator[None]:
+    """Answer on `listener` as long as the context lasts; with a certificate over TLS, and to plain HTTP as well."""
+    door = Connections()
     config = uvicorn.Config(
         app,
         loop="asyncio",
-        http="h11",
+        http=protocol_for(door),
+        ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
+        h11_max_incomplete_event_size=_LONGEST_HEAD,
         timeout_graceful_shutdown=1,
     )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="web", daemon=True)
+    server = _Server(config, door, listener, certificate)
+    thread = threading.Thread(target=server.run, name="web", daemon=True)
     thread.start()
     try:
         yield
@@ -58,3 +69,30 @@ def serving(app: ASGIApp, listener: socket.socket) -> Iterator[None]:
         server.should_exit = True
         thread.join(3)
         listener.close()
+
+
+class _Server(uvicorn.Server):
+    """It lets connections in by itself, and watches them."""
+
+    def __init__(
+        self, config: uvicorn.Config, door: Connections, listener: socket.socket, certificate: Certificate | None
+    ) -> None:
+        super().__init__(config)
+        self._door, self._listener, self._certificate = door, listener, certificate
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 -- ours is the only one
+        await super().startup(sockets=[] if self._certificate else [self._listener])
+        self._tasks.append(asyncio.create_task(self._door.watch()))
+        if self._certificate:
+            self._listener.setblocking(False)
+            self._tasks.append(asyncio.create_task(accept(self._listener, self._certificate, self._protocol)))
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await super().shutdown(sockets)
+
+    def _protocol(self) -> asyncio.Protocol:
+        make = self.config.http_protocol_class
+        return make(config=self.config, server_state=self.server_state, app_state={})  # type: ignore[call-arg]

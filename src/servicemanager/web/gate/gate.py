@@ -1,41 +1,65 @@
-"""The gate: an ASGI application around the pages."""
+"""The gate: all that stands before the pages, in its order.
+
+What the mirror and a watchdog ask goes straight through, whatever their Host: it tells nobody more than a role, and
+must cost nothing.
+"""
 
 from __future__ import annotations
 
-from secrets import token_urlsafe
+import socket
+from collections.abc import Callable
 
 from starlette.datastructures import Headers
-from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from servicemanager.web.gate.local import is_local
-from servicemanager.web.gate.paths import is_open, is_told_to_all
-from servicemanager.web.gate.refusal import Page, Refusal, bare_page, show
-from servicemanager.web.viewer import Rights, Viewer
+from servicemanager.config import Web
+from servicemanager.errors import DatabaseUnreachable
+from servicemanager.iotdb.engine import Database
+from servicemanager.web.gate.admission import Admission
+from servicemanager.web.gate.authenticator import Authenticator
+from servicemanager.web.gate.bodies import Bodies
+from servicemanager.web.gate.front import Front
+from servicemanager.web.gate.headers import SecurityHeaders
+from servicemanager.web.gate.hosts import own_names
+from servicemanager.web.gate.origin import networks
+from servicemanager.web.gate.paths import is_told_to_all
+from servicemanager.web.gate.refusal import Page, bare_page
 
-LOCAL = Viewer("local", Rights.ADMIN)
+
+def no_database() -> Database:
+    """In place of a database, where there is none."""
+    raise DatabaseUnreachable("There is no database.")
 
 
 class Gate:
-    """Lets in who may, and tells the pages who it is: `request.state.viewer` (None on open paths) and `.csrf`."""
+    """An ASGI application around `app`. The pages find `viewer` and `csrf` in `request.state`.
 
-    def __init__(self, app: ASGIApp, page: Page = bare_page) -> None:
-        self._app, self._page = app, page
-        self._csrf = token_urlsafe(32)
+    `database` raises DatabaseUnreachable while it is away; it is called in threads, one that blocks holds nobody up
+    but those who sign in.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        web: Web = Web(),  # noqa: B008 -- immutable
+        database: Callable[[], Database] = no_database,
+        page: Page = bare_page,
+        host_name: str | None = None,
+    ) -> None:
+        self._app = app
+        inner: ASGIApp = Admission(app, Authenticator(web, database), page)
+        inner = Bodies(inner, page)
+        names = own_names(socket.gethostname() if host_name is None else host_name, web.hosts)
+        inner = Front(inner, names, networks(web.proxies), page, needs_tls=web.certificate is not None)
+        self._guarded = SecurityHeaders(inner)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            return
-        headers = Headers(scope=scope)
-        state = scope.setdefault("state", {})
-        state |= {"viewer": None, "csrf": ""}
-        if is_told_to_all(scope["method"], scope["path"], headers):
+            return  # nothing here speaks WebSocket, and there is nothing to start or stop
+        scope.setdefault("state", {})
+        if is_told_to_all(scope["method"], scope["path"], Headers(scope=scope)):
             await self._app(scope, receive, send)
             return
-        if is_local((scope.get("client") or ("",))[0], headers, scope["http_version"]):
-            state |= {"viewer": LOCAL, "csrf": self._csrf}
-        elif not is_open(scope["path"]):
-            refusal = Refusal(403, "Only clients on this machine get in while no user is configured: set web.user.")
-            await show(Request(scope), refusal, self._page)(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
+        # For the pages that the gate itself shows.
+        scope["app"] = self._app
+        await self._guarded(scope, receive, send)

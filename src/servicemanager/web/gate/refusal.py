@@ -10,7 +10,7 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
-from servicemanager.web.gate.paths import is_api, wants_html
+from servicemanager.web.gate.paths import is_api, wants_page
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,14 @@ class Refusal:
     @property
     def title(self) -> str:
         return HTTPStatus(self.status).phrase
+
+
+class Refused(Exception):
+    """Somebody is not let in, or may not do what he asks for."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.detail)
+        self.refusal = refusal
 
 
 #: How a refusal looks where a page is wanted.
@@ -45,7 +53,7 @@ def show(request: Request, refusal: Refusal, page: Page = bare_page) -> Response
     if is_api(request.url.path):
         problem = {"type": "about:blank", "title": refusal.title, "status": refusal.status, "detail": refusal.detail}
         response: Response = JSONResponse(problem, refusal.status, media_type="application/problem+json")
-    elif wants_html(",".join(request.headers.getlist("accept"))):
+    elif wants_page(request.headers):
         response = page(request, refusal)
     else:
         response = PlainTextResponse(f"{refusal.detail}\n", refusal.status)
