@@ -19,6 +19,7 @@ test: $(STAMP)
 	./scripts/ensure-mariadb
 	./scripts/ensure-checkers
 	./scripts/ensure-faketime
+	./scripts/ensure-promtool
 	.venv/bin/pytest $(WORKERS) $(ARGS)
 
 lint: $(STAMP)

@@ -1,0 +1,73 @@
+"""`GET /metrics`: it answers without the database too, with `servicemanager_database_up` at 0 and no stale figure."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+from servicemanager import __version__
+from servicemanager.errors import ServiceManagerError
+from servicemanager.web.desk import Desk
+from servicemanager.web.documents.archive import Calendar
+from servicemanager.web.metrics.families import of_archive, of_instance, of_overview
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+#: The calendar changes by a job that runs once a day, and is summed up from thousands of windows.
+_CALENDAR_SECONDS = 60.0
+
+router = APIRouter(include_in_schema=False)
+
+
+class Calendars:
+    """The archive's calendar, asked for at most once a minute."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._latest: tuple[float, Calendar] | None = None
+
+    def of(self, desk: Desk) -> Calendar:
+        """Raises what the desk raises."""
+        with self._lock:
+            if self._latest is None or time.monotonic() - self._latest[0] > _CALENDAR_SECONDS:
+                self._latest = (time.monotonic(), desk.archive())
+            return self._latest[1]
+
+
+class _Snapshot(Collector):
+    """The families of one answer."""
+
+    def __init__(self, families: list[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterator[Metric]:
+        return iter(self._families)
+
+
+def exposition(role: str, desk: Desk | None, calendars: Calendars) -> bytes:
+    """The answer, in the text format; without a desk where the database is known to be away."""
+    known: list[Metric] = []
+    if desk:
+        with suppress(ServiceManagerError):
+            known = [*of_overview(desk.overview()), *of_archive(calendars.of(desk))]
+    registry = CollectorRegistry()
+    registry.register(_Snapshot([*of_instance(__version__, role, database_up=bool(known)), *known]))
+    ProcessCollector(registry=registry)
+    return generate_latest(registry)
+
+
+@router.get("/metrics")
+def metrics(request: Request) -> Response:
+    state = request.app.state
+    if not hasattr(state, "calendars"):
+        state.calendars = Calendars()
+    # Whoever waits for a database that is away would be cut off by Prometheus, and count as away as well.
+    desk = state.desk if state.frame.lost_at() is None else None
+    body = exposition(state.frame.role(), desk, state.calendars)
+    return Response(body, headers={"Cache-Control": "no-store", "Content-Type": CONTENT_TYPE})
