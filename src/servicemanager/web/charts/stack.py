@@ -13,13 +13,13 @@ from servicemanager.web.charts import days, path
 from servicemanager.web.charts.scale import Across, Tick, Upward, upward
 from servicemanager.web.documents.overview import HeadCount
 
-#: From the bottom to the top, with the words that people read.
+#: The platform's statuses, from the bottom to the top, and what each counts.
 STATUSES = (
-    ("fail", "failed"),
-    ("warning", "silent"),
-    ("unknown", "unknown"),
+    ("fail", "not heard for longer"),
+    ("warning", "heard 5 to 15 minutes ago"),
+    ("unknown", "never heard"),
     ("waiting_approve", "waiting for approval"),
-    ("normal", "normal"),
+    ("normal", "heard within 5 minutes"),
 )
 #: More instants than these are not told apart on a screen.
 MOST = 240

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from servicemanager.web.pages import assets, configuration, incidents, jobs, overview, silences
+from servicemanager.web.pages import archive, assets, configuration, devices, incidents, jobs, overview, silences
 
 ROUTERS = (
     assets.router,
     overview.router,
+    devices.router,
     incidents.router,
     silences.router,
+    archive.router,
     jobs.router,
     configuration.router,
 )

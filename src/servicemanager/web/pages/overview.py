@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter, Request, Response
 
+from servicemanager.web.charts.stack import fleet
 from servicemanager.web.desk import Desk
 from servicemanager.web.documents.overview import HeadCount, Overview, Urgency
 from servicemanager.web.pages.render import page
@@ -66,6 +67,7 @@ def first_page(request: Request) -> Response:
         look=look_of(overview),
         latest=latest,
         parts=parts_of(latest) if latest else (),
+        chart=fleet(overview.fleet, request.app.state.frame.zone),
     )
 
 

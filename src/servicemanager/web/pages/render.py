@@ -24,7 +24,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from servicemanager import __version__
-from servicemanager.web.pages import formats
+from servicemanager.web.pages import formats, words
 from servicemanager.web.pages.assets import static
 from servicemanager.web.viewer import Viewer
 
@@ -126,7 +126,7 @@ def _make_environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals |= {"static": static}
-    environment.filters |= {
+    environment.filters |= words.FILTERS | {
         "when": _when,
         "day": _day,
         "count": formats.count,
