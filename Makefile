@@ -20,6 +20,7 @@ test: $(STAMP)
 	./scripts/ensure-checkers
 	./scripts/ensure-faketime
 	./scripts/ensure-promtool
+	./scripts/ensure-chromium
 	.venv/bin/pytest $(WORKERS) $(ARGS)
 
 lint: $(STAMP)

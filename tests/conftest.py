@@ -10,6 +10,7 @@ pytest_plugins = [
     "support.sites",
     "support.topic",
     "support.service_desk",
+    "support.browser",
 ]
 
 # How long an example takes says more about what else the machine does than about the code.

@@ -26,6 +26,11 @@ from support.desk import SampleDesk
 
 ZONE = ZoneInfo("America/Sao_Paulo")
 TOKEN = "the-token-of-this-session"
+#: What the gate sends with every page.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
 
 
 @dataclass
@@ -45,7 +50,9 @@ def make_app(face: Face) -> FastAPI:
     async def let_in(request: Request, go_on):
         request.state.viewer, request.state.csrf = face.viewer, face.token
         app.state.desk = face.desk
-        return await go_on(request)
+        answer = await go_on(request)
+        answer.headers["Content-Security-Policy"] = POLICY
+        return answer
 
     app.state.frame = Frame(role=lambda: face.role, zone=ZONE, now=lambda: face.desk.clock())  # noqa: PLW0108 -- tests change desks
     pages.install(app)

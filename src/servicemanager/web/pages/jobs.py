@@ -63,7 +63,7 @@ def job(request: Request, name: str, _: Seeing, after: str | None = None) -> Res
         request,
         "job.html",
         job=found,
-        runs=desk.runs(name, after, 50),
+        runs=desk.runs(name, after, 25),
         after=after,
         running=is_at_work(found.last),
         warning=DELETES.get(name),
