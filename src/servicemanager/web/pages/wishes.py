@@ -66,9 +66,9 @@ def _span(form: Form, now: datetime, zone: ZoneInfo) -> dict[str, object]:
 def _wall_time(text: str, zone: ZoneInfo) -> datetime:
     try:
         local = datetime.fromisoformat(text.strip())
-    except ValueError:
+        return (local if local.tzinfo else local.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise ConfigurationError("Say until when the silence lasts, as a date with a time.") from None
-    return (local if local.tzinfo else local.replace(tzinfo=zone)).astimezone(UTC)
 
 
 def _minutes(text: str) -> int:
