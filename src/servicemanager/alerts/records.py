@@ -21,6 +21,9 @@ _LOOKED_AT = 5_000
 #: Numbers in one statement.
 _CHUNK = 5_000
 
+#: What the subjects begin with that are about the devices of one group.
+GROUPS = "group/"
+
 _i, _m = incident.c, incident_member.c
 _COLUMNS = (_i.id, _i.subject, _i.opened_at, _i.told_at, _i.closed_at)
 
@@ -52,9 +55,18 @@ class MemberRecord:
     ended: str | None
 
 
-def fetch_open(connection: sa.Connection) -> list[IncidentRecord]:
-    """Every open incident, the oldest first."""
-    return _records(connection, sa.select(*_COLUMNS).where(_i.open_subject.is_not(None)).order_by(_i.id))
+def fetch_open(connection: sa.Connection, most: int) -> tuple[list[IncidentRecord], int]:
+    """Open incidents, the oldest first, and how many more there are.
+
+    Of devices' groups, which there may be many of, the newest are listed, at most so many; others all.
+    """
+    still = _i.open_subject.is_not(None)
+    of_groups = _i.open_subject.like(f"{GROUPS}%")
+    newest = sa.select(*_COLUMNS).where(still, of_groups).order_by(_i.id.desc()).limit(most)
+    others = sa.select(*_COLUMNS).where(still, ~of_groups).order_by(_i.id.desc()).limit(most)
+    found = sorted(_records(connection, newest) + _records(connection, others), key=lambda each: each.number)
+    total = connection.execute(sa.select(sa.func.count()).select_from(incident).where(still)).scalar_one()
+    return found, max(0, total - len(found))
 
 
 def fetch_newest(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from servicemanager.selfcare.figures import Figures
     from servicemanager.service.status import JobStatus, Status
 
-#: Incidents in the table; `--json` has them all.
+#: Incidents in the table.
 _SHOWN = 10
 
 
@@ -68,8 +68,8 @@ def _print(status: Status, zone: ZoneInfo) -> None:
     rows.append(("messages not delivered", oldest))
     rows += _figure_rows(status.figures, zone)
     rows += [(f"incident #{each.number}", f"{each.title}, since {_when(each.opened_at, zone)}") for each in incidents]
-    if len(status.standing.incidents) > _SHOWN:
-        rows.append(("more incidents", f"{len(status.standing.incidents) - _SHOWN:,}"))
+    if more := len(status.standing.incidents) - len(incidents) + status.standing.more:
+        rows.append(("more incidents", f"{more:,}"))
     print_table(("what", "how it is"), rows)
     sys.stdout.write("\n")
     columns = ("job", "last run", "outcome", "took", "typically", "next run")

@@ -21,7 +21,7 @@ from servicemanager.alerts.silence import Silenced
 from servicemanager.alerts.silences import load_silences
 from servicemanager.alerts.store import load_incidents, save_decisions
 from servicemanager.health import findings, report
-from servicemanager.health.assess import Assessment, Limits, assess
+from servicemanager.health.assess import Assessment, Gap, Horizon, Limits, assess
 from servicemanager.health.guard import ODD, Heard, View, Watch, look
 from servicemanager.iotdb.devices import Devices, group_sizes
 from servicemanager.iotdb.engine import Database, read_meta, write_meta
@@ -78,7 +78,7 @@ class Check:
         """Find what is wrong. Changes nothing."""
         # Whole seconds, as the platform writes them.
         now = self.database.now(connection).replace(microsecond=0)
-        view, latest_at = self.view(connection, now)
+        view, latest_at = self._view(connection, now)
         limits = self.rules.limits
         suspects = self.devices.fetch_suspects(connection, view.horizon.at - limits.shortest, now)
         assessed = (assess(device, view.horizon, limits) for device in suspects)
@@ -106,8 +106,21 @@ class Check:
             Outbox(self.database).put(tx, self.channels, message.subject, message.body, seen.now)
         return Checked(seen, tuple(numbered), message)
 
-    def view(self, connection: sa.Connection, now: datetime) -> tuple[View, datetime | None]:
-        """Whether the platform is heard at all, and when it was last heard. Changes nothing."""
+    def horizon(self, connection: sa.Connection, now: datetime) -> Horizon:
+        """Up to when silence is measured, as far as that is known without reading every device's last contact.
+
+        While nothing is heard at all, that is what the last check found.
+        """
+        stored = read_meta(connection, _WATCH)
+        if stored is None:
+            return Horizon(now)
+        watch = Watch.from_json(stored)
+        if self.devices.recent_contact(connection, now - ODD, now):
+            quiet = (Gap(watch.quiet_since, watch.checked_at),) if watch.quiet_since else ()
+            return Horizon(now, (*watch.gaps, *quiet))
+        return Horizon(watch.quiet_since or watch.checked_at, watch.gaps)
+
+    def _view(self, connection: sa.Connection, now: datetime) -> tuple[View, datetime | None]:
         stored = read_meta(connection, _WATCH)
         watch = Watch.from_json(stored) if stored else None
         limits, latest_at = self.rules.limits, self.devices.recent_contact(connection, now - ODD, now)

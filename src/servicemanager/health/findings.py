@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from servicemanager.alerts.incident import Gone, Incident, Observation, Right, Scope, Wrong
+from servicemanager.alerts.records import GROUPS
 from servicemanager.health.assess import Assessment
 from servicemanager.health.guard import Contact, View
 from servicemanager.iotdb.devices import Device
@@ -14,7 +15,7 @@ from servicemanager.iotdb.devices import Device
 FLEET_SUBJECT = "fleet/contact"
 FOREIGN_SUBJECT = "fleet/foreign"
 #: Everything that a check of the devices answers for.
-SCOPE = Scope(prefixes=("fleet/", "group/"))
+SCOPE = Scope(prefixes=("fleet/", GROUPS))
 _FLEET_KEY = "fleet"
 
 
@@ -28,12 +29,12 @@ def foreign_key(name: str) -> str:
 
 def group_subject(group: str) -> str:
     """The last character is no space, so that the database does not take 'a' and 'a ' for the same."""
-    return f"group/{group}/silent"
+    return f"{GROUPS}{group}/silent"
 
 
 def group_of(subject: str) -> str | None:
     """The group whose subject it is; None where it is another trouble's."""
-    head, tail = "group/", "/silent"
+    head, tail = GROUPS, "/silent"
     fits = subject.startswith(head) and subject.endswith(tail) and len(subject) >= len(head) + len(tail)
     return subject[len(head) : -len(tail)] if fits else None
 

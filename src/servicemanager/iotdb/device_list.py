@@ -19,7 +19,7 @@ from servicemanager.iotdb.engine import Database
 from servicemanager.iotdb.tables import announcement, registration
 
 #: Rows of one stretch, and seconds after which no further one begins.
-_STRETCH, _SECONDS = 20_000, 0.1
+_STRETCH, _SECONDS = 10_000, 0.08
 _LAST_CHARACTER = "\U0010ffff"
 
 

@@ -65,12 +65,13 @@ def _incidents(status: Status, silenced: Silenced) -> Iterator[Attention]:
     loud = [each for each in open_ones if not _is_silenced(each, silenced)]
     yield from (_incident(each, status.now) for each in loud if group_of(each.subject) is None)
     groups = [each for each in loud if group_of(each.subject) is not None]
-    if len(groups) <= _NAMED:
+    number = len(groups) + status.standing.more
+    if number <= _NAMED:
         yield from (_incident(each, status.now) for each in groups)
-    else:
+    elif groups:
         latest = groups[-1]
         yield _wrong(
-            f"{counted(len(groups))} groups have devices in trouble, the latest for "
+            f"{counted(number)} groups have devices in trouble, the latest for "
             f"{lasting(status.now - latest.opened_at)}: {latest.title}.",
             "/incidents",
         )

@@ -145,8 +145,7 @@ class ServiceDesk:
     def _fetch_horizon(self) -> Horizon:
         check = Check(self._database, self._door.known.devices, self._configuration().service.rules(), ())
         with self._database.reading() as connection:
-            view, _ = check.view(connection, self._database.now(connection).replace(microsecond=0))
-        return view.horizon
+            return check.horizon(connection, self._database.now(connection).replace(microsecond=0))
 
     def _fetch_overview(self) -> Overview:
         try:

@@ -24,6 +24,7 @@ def status_values(status: Seen) -> dict[str, object]:
         "mirror": _instance(status.mirror) if status.mirror else None,
         "jobs": tuple(map(job_document, status.jobs)),
         "incidents": tuple(map(incident_document, status.standing.incidents)),
+        "incidents_more": status.standing.more,
         "undelivered": Undelivered(messages=waiting.count, oldest_at=waiting.oldest_at),
         "figures": _figures(status.figures) if status.figures else None,
         "problems": tuple(status.problems()),

@@ -98,7 +98,10 @@ class Status(Document):
     here: Instance
     mirror: Instance | None
     jobs: tuple[Job, ...]
-    incidents: tuple[Incident, ...] = Field(description="The open ones, the oldest first.")
+    incidents: tuple[Incident, ...] = Field(
+        description="The open ones, the oldest first: of groups' the newest 200, and others."
+    )
+    incidents_more: int = Field(default=0, description="Open incidents that are not among them.")
     undelivered: Undelivered
     figures: Figures | None
     problems: tuple[str, ...]
