@@ -265,3 +265,63 @@ def full(address):
         except BlockingIOError:
             return True
     return False
+
+
+def ask(daemon, method, path, body=None):
+    """Of the API, from this machine."""
+    connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=20)
+    with closing(connection):
+        connection.request(method, f"/api/v1{path}", json.dumps(body) if body else None)
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
+
+
+def test_a_run_that_somebody_asks_for_runs_at_once_and_says_who_asked(tmp_path):
+    scheduled_since_yesterday(tmp_path)
+    with running(tmp_path, TZ="UTC") as daemon:
+        until(lambda: daemon.role() == "MASTER")
+        status, asked = ask(daemon, "POST", "/jobs/history/runs")
+        assert (status, asked) == (202, {"job": "history", "asked_by": "local", "previous_run": None})
+        until(lambda: daemon.said("job done"))
+        (run,) = ask(daemon, "GET", "/jobs/history/runs")[1]["items"]
+        assert (run["outcome"], run["asked_by"], run["scheduled_for"]) == ("done", "local", None)
+        (started,) = daemon.said("job started")
+        assert (started["reason"], started["by"]) == ("asked for", "local")
+        assert ask(daemon, "POST", "/jobs/nonsense/runs")[0] == 404
+        assert daemon.get(Accept="text/html")[2].startswith("text/html")
+        assert daemon.get()[1] == "MASTER"
+        assert daemon.stop() == 0
+
+
+def test_a_second_run_is_refused_while_one_is_at_work_and_a_slave_starts_runs_too(tmp_path):
+    folders = [tmp_path / name for name in ("a", "b")]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "servicemanager-data").symlink_to(tmp_path / "data", target_is_directory=True)
+    (tmp_path / "data").mkdir()
+    scheduled_since_yesterday(folders[0])
+    with running(folders[0], TZ="UTC") as first:
+        until(lambda: first.role() == "MASTER")
+        with running(folders[1], TZ="UTC") as second:
+            until(lambda: second.said("ready"))
+            assert second.role() == "SLAVE"
+            assert ask(second, "POST", "/jobs/selfcare/runs")[0] == 202
+            status, problem = ask(second, "POST", "/jobs/selfcare/runs")
+            assert (status, problem["detail"].startswith("A run of the job selfcare is at work")) == (409, True)
+            until(lambda: second.said("job done"))
+            (run,) = ask(first, "GET", "/jobs/selfcare/runs")[1]["items"]
+            assert (run["outcome"], run["asked_by"]) == ("done", "local")
+            assert second.stop() == 0
+        assert first.stop() == 0
+
+
+def test_while_the_database_is_away_pages_and_api_say_so_and_the_role_page_goes_on(tmp_path):
+    with running(tmp_path, MYSQL_HOST=f"127.0.0.1:{free_port()}", MYSQL_USER="nobody") as daemon:
+        until(lambda: daemon.said("the database can't be used"))
+        status, problem = ask(daemon, "GET", "/overview")
+        assert (status, "can't be reached" in problem["detail"]) == (503, True)
+        assert daemon.get(Accept="text/html")[0] == 503
+        assert ask(daemon, "GET", "/configuration")[0] == 200
+        assert ask(daemon, "POST", "/jobs/devices/runs")[0] == 503
+        assert (daemon.role(), daemon.get("/healthz")[0]) == ("SLAVE", 200)
+        assert daemon.stop() == 0

@@ -29,7 +29,7 @@ def described(office):
         f"VALUES ('export', '{_ago(2)}', '{_ago(1)}', 'failed', '{{}}', 'i', 1)",
         f"INSERT INTO sm_archive VALUES (1, '{_ago(50)}', '{_ago(49)}', '2026-01-01', '{_ago(40)}')",
     )
-    with served(office.desk) as site:
+    with served(office.desk, patient=True) as site:
         schema = schemathesis.openapi.from_url(f"{site.url}/api/v1/openapi.json", headers=_HEADERS)
         schema.config.checks.positive_data_acceptance.expected_statuses = _TAKEN
         yield schema

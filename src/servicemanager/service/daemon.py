@@ -90,8 +90,8 @@ class Daemon:
             threading.Thread(target=self._keep, name="keeper", daemon=True),
             threading.Thread(target=self._monitor.run, args=(self._monitored, self._stop), name="monitor", daemon=True),
         ]
-        app = make_app(face, self.desk, self._frame())
-        gate = Gate(app, settings.web, self._open_database, refusal_page)
+        self._app = make_app(face, self.desk, self._frame())
+        gate = Gate(self._app, settings.web, self._open_database, refusal_page)
         with closing(self.desk), serving(gate, listener, certificate):
             for thread in threads:
                 thread.start()
@@ -182,6 +182,7 @@ class Daemon:
         # A child that is just being started holds a copy of its own.
         self.configuration.close()
         self.configuration = fresh
+        self._app.state.frame = self._frame()
         self.keeper.works_by = works_by(fresh.service.settings)
         self._scheduler.change(planned_jobs(fresh), fresh.service.settings.scheduler.catch_up)
 

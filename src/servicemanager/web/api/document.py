@@ -11,6 +11,7 @@ from servicemanager import __version__
 from servicemanager.web.api import devices, incidents, jobs, overview
 from servicemanager.web.api.endpoints import COMMON
 from servicemanager.web.api.problems import MEDIA_TYPE
+from servicemanager.web.gate.sessions import cookie_name
 
 PREFIX = "/api/v1"
 _ABOUT = """\
@@ -20,7 +21,12 @@ part as `after`, until `next` is null.\
 """
 _SCHEMES = {
     "basic": {"type": "http", "scheme": "basic", "description": "For scripts."},
-    "session": {"type": "apiKey", "in": "cookie", "name": "session", "description": "What signing in sets."},
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": cookie_name("http"),
+        "description": f"What signing in sets; under TLS its name is {cookie_name('https')}.",
+    },
 }
 
 
