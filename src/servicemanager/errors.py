@@ -11,7 +11,8 @@
     │   └── BucketUnreachable
     ├── DatabaseBusy               1  another transaction holds the locks that this one needs
     ├── DatabaseRefused            1  the server answers, but lacks a table, a column or a right
-    │   └── RightMissing
+    │   ├── RightMissing
+    │   └── Incomparable
     ├── LeaseLost                  1  this run was deposed: another one holds the lease now
     ├── ObjectExists               1  an immutable object of that name is already there
     ├── ObjectMissing              1  an object that should be there is gone
@@ -90,6 +91,10 @@ class DatabaseRefused(ServiceManagerError):
 
 class RightMissing(DatabaseRefused):
     """The account lacks a right; the message names the GRANT."""
+
+
+class Incomparable(DatabaseRefused):
+    """A text holds characters that the server's tables can't hold, so that nothing there is like it."""
 
 
 class LeaseLost(ServiceManagerError):

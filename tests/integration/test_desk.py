@@ -11,7 +11,7 @@ import pytest
 from servicemanager.alerts.silence import Target
 from servicemanager.archive.folder import FolderStore
 from servicemanager.cluster.lease import acquire
-from servicemanager.errors import ConfigurationError, DatabaseUnreachable, LeaseHeld, NotFound
+from servicemanager.errors import ConfigurationError, DatabaseBusy, DatabaseUnreachable, LeaseHeld, NotFound
 from servicemanager.iotdb.upgrade import upgrade
 from servicemanager.jobs.history import History
 from servicemanager.jobs.job import JobResult, Outcome, Silence
@@ -280,3 +280,15 @@ def test_nobody_waits_long_for_a_database_that_is_away(request, tmp_path):
         assert len(failures) == 20
         assert time.monotonic() - began < 5
         assert office.desk.configuration().version
+
+
+def test_the_server_itself_ends_a_reading_that_nobody_waits_for_any_more(request, tmp_path):
+    with opened(request, tmp_path, "mariadb") as office:
+        database = office.configuration.service.database(timedelta(seconds=1), viewers=2)
+        try:
+            with pytest.raises(DatabaseBusy, match="took too long to answer"), database.reading() as connection:
+                connection.exec_driver_sql("SELECT BENCHMARK(100000000000, MD5('x'))")
+            running = "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'SELECT BENCHMARK%%'"
+            assert office.execute(running) == [(0,)]
+        finally:
+            database.close()

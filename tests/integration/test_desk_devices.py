@@ -13,6 +13,7 @@ from servicemanager.iotdb import device_list, waiting
 from servicemanager.iotdb.device_list import DeviceList
 from servicemanager.service.desk.devices import Fleet
 from servicemanager.web.documents.devices import Query, Sort
+from support.service_desk import opened
 
 SHOPS = {
     "shop 1": [f"A{n:02}" for n in range(14)],
@@ -202,3 +203,16 @@ def test_the_days_of_a_sensor_come_from_the_archive_and_from_facts_together(flee
     (one,) = sensor.days
     assert (one.day, one.readings, one.mean, one.least, one.greatest) == (day, 3, 5.0, 3, 7)
     assert (sensor.published, sensor.limit) == (None, None)
+
+
+@pytest.mark.parametrize("charset", ["latin1", "utf8mb3"])
+def test_what_an_old_database_can_not_hold_is_not_found_there(request, tmp_path, mysql_server, mysql_database, charset):
+    mysql_server.execute(f"ALTER DATABASE {mysql_database} CHARACTER SET {charset}")
+    with opened(request, tmp_path, "mariadb") as office:
+        office.platform.register("shop 1", "A1", "A2")
+        office.announce(["A1", "A2"])
+        for query in (Query(search="😀"), Query(group="😀"), Query(search="😀", status=Status.FOREIGN)):
+            assert every(small(office), query) == []
+        with pytest.raises(NotFound):
+            office.desk.device("😀")
+        assert every(small(office), Query(search="A")) == ["A1", "A2"]

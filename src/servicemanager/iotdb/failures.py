@@ -9,7 +9,14 @@ from contextlib import contextmanager
 import pymysql
 import sqlalchemy as sa
 
-from servicemanager.errors import DatabaseBusy, DatabaseRefused, DatabaseUnreachable, RightMissing, ServiceManagerError
+from servicemanager.errors import (
+    DatabaseBusy,
+    DatabaseRefused,
+    DatabaseUnreachable,
+    Incomparable,
+    RightMissing,
+    ServiceManagerError,
+)
 
 _LOST = {
     *(1040, 1047, 1053, 1077, 1079, 1129, 1152, 1158, 1159, 1160, 1161, 1184, 1203, 1226, 1927),
@@ -20,6 +27,8 @@ _READ_ONLY = {1290, 1792, 1836}
 #: 1062: another instance has just written the same row.
 _LOCKED = {1062, 1205, 1213, 1637, 3572}
 _TOO_LONG = {1969, 3024}
+#: A literal that the character set of a column lacks, against that column.
+_INCOMPARABLE = {1267, 1270, 1271}
 _LOGIN = {1045, 1130, 1251, 1698, 4151}
 _NO_RIGHT = {1044, 1142, 1143, 1227, 1370}
 
@@ -63,6 +72,8 @@ def _mysql(code: int, text: str, place: str, account: str) -> ServiceManagerErro
         return DatabaseBusy(f"Another transaction at {place} holds the locks that this one needs ({code}: {text}).")
     if code in _TOO_LONG:
         return DatabaseBusy(f"The database at {place} took too long to answer: try again later.")
+    if code in _INCOMPARABLE:
+        return Incomparable(f"The tables at {place} can't hold a text with such characters.")
     if code == 1049:  # noqa: PLR2004 -- MySQL's numbers are names of their own
         return DatabaseRefused(f"{place} has no such database ({text}): check MYSQL_DATABASE.")
     if code in _NO_RIGHT:

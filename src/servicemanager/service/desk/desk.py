@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 import structlog
 
-from servicemanager.errors import DatabaseRefused, NotFound
+from servicemanager.errors import DatabaseRefused, Incomparable, NotFound
 from servicemanager.health.assess import Horizon
 from servicemanager.health.check import Check
 from servicemanager.iotdb.device_list import DeviceList
@@ -66,15 +66,18 @@ class ServiceDesk:
 
     def devices(self, query: Query) -> Devices:
         registered, horizon = self._registered.get(), self._horizon.get()
-        with self._database.reading() as connection:
-            found, more = self._fleet(connection, horizon).page(query)
+        try:
+            with self._database.reading() as connection:
+                found, more = self._fleet(connection, horizon).page(query)
+        except Incomparable:
+            found, more = [], None
         return Devices(items=device_documents(found), next=more, registered=registered)
 
     def device(self, name: str) -> DeviceDetail:
-        horizon, waiting = self._horizon.get(), self._door.known.waiting
-        with self._database.reading() as connection:
-            readings = self._readings(connection, name)
-            found = fetch_device(self._fleet(connection, horizon), name, waiting, self._settings, readings)
+        try:
+            found = self._fetch_device(name)
+        except Incomparable:
+            found = None
         if found is None:
             raise NotFound("No device of that name is registered or has announced itself: check its spelling.")
         return found
@@ -141,6 +144,12 @@ class ServiceDesk:
         # Whole seconds, as the platform writes them.
         now = self._database.now(connection).replace(microsecond=0)
         return Fleet(connection, devices, horizon, self._configuration().service.rules().limits, now)
+
+    def _fetch_device(self, name: str) -> DeviceDetail | None:
+        horizon, waiting = self._horizon.get(), self._door.known.waiting
+        with self._database.reading() as connection:
+            fleet, readings = self._fleet(connection, horizon), self._readings(connection, name)
+            return fetch_device(fleet, name, waiting, self._settings, readings)
 
     def _fetch_horizon(self) -> Horizon:
         check = Check(self._database, self._door.known.devices, self._configuration().service.rules(), ())
