@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from servicemanager.demo.fleet import make_fleet
 from servicemanager.demo.gateway import Gateway
+from servicemanager.demo.past import head_counts
 from servicemanager.demo.readings import ZONE
 from servicemanager.demo.registry import announcements
 from servicemanager.iotdb import tables
@@ -24,6 +25,32 @@ def database(tmp_path):
     create_platform(database)
     yield database
     database.close()
+
+
+def test_before_the_service_starts_every_board_with_power_has_just_called(database):
+    fleet = make_fleet(shops=4, interval=20)
+    with database.transaction() as tx:
+        tx.execute(tables.announcement.insert(), announcements(fleet, BEGIN - timedelta(days=1)))
+    gateway = Gateway(database, fleet, ZONE)
+    gateway.call()
+    with database.reading() as connection:
+        heard = tables.announcement.c.lastAnnouncementDate > BEGIN.replace(tzinfo=None) - timedelta(hours=12)
+        called = set(connection.execute(sa.select(tables.announcement.c.device).where(heard)).scalars())
+    assert called >= {board.device for board in gateway._lit(dark=False)}
+
+
+def test_the_head_counts_of_the_last_hours_add_up_to_the_fleet_at_each_time():
+    fleet = make_fleet()
+    rows = list(head_counts(fleet, BEGIN))
+    strangers = fleet.strangers
+    registered = len(fleet.boards) + len(strangers.sluggish) + len(strangers.unseen) + len(strangers.waiting)
+    times = sorted({row["creationDate"] for row in rows})
+    assert times[0] == BEGIN - timedelta(hours=4)
+    assert len(times) == 24
+    for at in times:
+        counts = [row["numberOfDevices"] for row in rows if row["creationDate"] == at]
+        assert min(counts) >= 0
+        assert sum(counts) == registered
 
 
 @pytest.mark.parametrize("dark", [False, True])

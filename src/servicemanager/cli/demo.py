@@ -84,13 +84,15 @@ def run_service(folder: Path, port: int) -> None:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TERM") if name in os.environ}
     environ = kept | _LIVE | {"TZ": str(ZONE), "PORT": str(port)}
     database = Service.configure({"TZ": str(ZONE)}, folder).database()
+    gateway = Gateway(database, make_fleet(), ZONE)
+    gateway.call()
     # In a group of its own: Ctrl-C reaches this process, which ends the service in its own way.
     command = [sys.executable, "-m", "servicemanager", "run"]
     service = subprocess.Popen(command, cwd=folder, env=environ, process_group=0)  # noqa: S603 -- ourselves
     try:
         with stopped_by_signals() as stop:
             threading.Thread(target=_tell_end, args=(service, stop), daemon=True).start()
-            Gateway(database, make_fleet(), ZONE).run(stop)
+            gateway.run(stop)
     finally:
         service.terminate()
         status = service.wait()

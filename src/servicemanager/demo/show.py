@@ -26,6 +26,7 @@ from servicemanager.demo.jobs import Done, run_every_job
 from servicemanager.demo.load import load_facts
 from servicemanager.demo.noise import Noisy, noisiest, publish_statistics
 from servicemanager.demo.outage import Outage, show_outage
+from servicemanager.demo.past import head_counts
 from servicemanager.demo.readings import ZONE, readings
 from servicemanager.demo.registry import announcements, registrations
 from servicemanager.demo.story import Episode, story
@@ -100,6 +101,7 @@ def _fill(database: Database, folder: Path, fleet: Fleet, now: datetime, progres
     with database.transaction() as tx:
         tx.execute(tables.registration.insert(), registrations(fleet, now))
         tx.execute(tables.announcement.insert(), announcements(fleet, now))
+        tx.execute(tables.history_status.insert(), list(head_counts(fleet, now)))
     made: list[Fingerprint] = []
 
     def watched() -> Iterator[pa.Table]:
