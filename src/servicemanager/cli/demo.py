@@ -27,6 +27,7 @@ _LIVE = {
     "WARNINGLIMIT": "2",
     "HEALTH_BACKAFTER": "1m",
     "SCHEDULER_DEVICES": "* * * * *",
+    "SCHEDULER_HISTORY": "* * * * *",
     "SCHEDULER_SELFCARE": "* * * * *",
 }
 
@@ -76,9 +77,11 @@ def run_service(folder: Path, port: int) -> None:
     from servicemanager.service import Service
 
     sys.stdout.write(
-        f"\nNow the service runs on it, and the fleet goes on: http://127.0.0.1:{port}/ . Within ten minutes a shop "
-        "loses its power, and gets it back. In another terminal: servicemanager status, in the same folder. "
-        "Ctrl-C ends it.\n\n"
+        "\nNow the service runs on it, and the fleet goes on. Within ten minutes a shop loses its power, and gets it "
+        "back."
+        f"\n\n  In a browser on this machine:  http://127.0.0.1:{port}/"
+        "\n  In another terminal, in the same folder:  servicemanager status"
+        "\n  Ctrl-C ends it.\n\n"
     )
     sys.stdout.flush()
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TERM") if name in os.environ}

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from servicemanager.errors import DatabaseRefused
 from servicemanager.iotdb.engine import Database
 from servicemanager.iotdb.spelling import literal
-from servicemanager.iotdb.stored import StoredTime, stored_time, stored_times
+from servicemanager.iotdb.stored import StoredTime, stored_time
 from servicemanager.iotdb.tables import device_statistics as _table
 
 NAME = "DeviceStatistics"
@@ -87,12 +87,10 @@ _MYSQL_LINE = "(_utf8mb4 X'{}',{},{!r},{!r},{!r},{})"
 
 
 def published_of(
-    database: Database, connection: sa.Connection, device: str, datetime_zone: str
+    connection: sa.Connection, device: str, time: StoredTime, now: datetime
 ) -> dict[int, tuple[Line, datetime | None]]:
     """The rows of one device by sensor, and when each was published; asked for as the gateway does at each reading."""
-    (time,) = stored_times(database, [_table.c.creationDate], datetime_zone)
     query = sa.select(*(_table.c[name] for name in _COLUMNS)).where(_table.c.device == device)
-    now = database.now(connection)
     found: dict[int, tuple[Line, datetime | None]] = {}
     for name, sensor, average, deviation, error, stored in connection.execute(query):
         if name == device and sensor is not None:

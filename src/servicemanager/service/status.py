@@ -83,20 +83,21 @@ def ask_instances(settings: Settings) -> Instances:
     return Mirror(_EVERYWHERE.get(settings.address, settings.address), settings.port).ask(), mirror
 
 
-def look_at_jobs(settings: Settings, database: Database, connection: sa.Connection) -> tuple[JobStatus, ...]:
+def look_at_jobs(settings: Settings, database: Database) -> tuple[JobStatus, ...]:
     """What each job did last, and does next."""
     history = History(database)
-    since, now = history.since(), database.now(connection)
-    return tuple(_job(task, settings, _record(history, connection, task, since), now) for task in JOBS)
+    since = history.since()
+    with database.reading() as connection:
+        now = database.now(connection)
+        return tuple(_job(task, settings, _record(history, connection, task, since), now) for task in JOBS)
 
 
 def look(settings: Settings, database: Database, instances: Instances | None = None) -> Status:
     """Ask the database, and both instances unless they are known. Raises DatabaseUnreachable."""
-    standing = fetch_standing(database)
+    standing, jobs = fetch_standing(database), look_at_jobs(settings, database)
     with database.reading() as connection:
         now = database.now(connection)
         leader = read_leader(connection)
-        jobs = look_at_jobs(settings, database, connection)
         figures = load(connection)
     here, mirror = instances or ask_instances(settings)
     late = [LateJob(job.name, job.succeeded_at, job.last.error if job.last else None) for job in jobs if job.overdue]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from servicemanager import __version__
 from servicemanager.errors import ServiceManagerError
@@ -24,6 +26,8 @@ from servicemanager.web.negotiation import prefers_page
 from servicemanager.web.pages.errors import page_of
 from servicemanager.web.pages.overview import first_page
 from servicemanager.web.pages.render import Frame, page
+
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 @dataclass(frozen=True)
@@ -60,12 +64,22 @@ def make_app(face: Face, desk: Desk | None = None, frame: Frame | None = None) -
 
 def show(request: Request, error: Exception) -> Response:
     """An error in the form that the path and the header Accept ask for."""
+    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        error = HTTPException(error.status_code, error.detail, {"Allow": _allowed(request)})
     if is_api(request.url.path):
         return problem_response(error)
     if prefers_page(request.headers.get("accept", "")):
         return page_of(request, error)
     problem = problem_of(error)
     return PlainTextResponse(f"{problem.detail}\n", problem.status, headers=dict(headers_of(error)))
+
+
+def _allowed(request: Request) -> str:
+    """Every method of the address: each may have an endpoint of its own, and the framework tells of the first only."""
+    app: FastAPI = request.app
+    scopes = {method: {**request.scope, "method": method} for method in _METHODS}
+    fitting = (m for m, scope in scopes.items() if any(r.matches(scope)[0] is Match.FULL for r in app.routes))
+    return ", ".join(fitting)
 
 
 def _form_page(request: Request, form: Form) -> Response:

@@ -20,7 +20,7 @@ from servicemanager.service.desk import archive, incidents, jobs, silences
 from servicemanager.service.desk.configuration import configuration_document
 from servicemanager.service.desk.device import Readings, fetch_device
 from servicemanager.service.desk.devices import Fleet, device_documents
-from servicemanager.service.desk.known import Door
+from servicemanager.service.desk.known import Door, Known
 from servicemanager.service.desk.overview import fetch_overview, last_counted
 from servicemanager.service.desk.run_now import Start, refuse_second_run, refuse_unwanted
 from servicemanager.service.desk.shared import Shared
@@ -37,6 +37,7 @@ from servicemanager.web.documents.overview import Overview
 if TYPE_CHECKING:
     from servicemanager.config import Settings
     from servicemanager.iotdb.engine import Database
+    from servicemanager.iotdb.stored import StoredTime
 
 #: The longest that an answer of the database may take, and how many are given at a time.
 _ANSWER, _VIEWERS = timedelta(seconds=3), 4
@@ -65,10 +66,11 @@ class ServiceDesk:
         return self._overview.get()
 
     def devices(self, query: Query) -> Devices:
-        registered, horizon = self._registered.get(), self._horizon.get()
+        # All that may take a connection of its own comes first: nobody holds one and waits for another.
+        registered, horizon, known = self._registered.get(), self._horizon.get(), self._door.known
         try:
             with self._database.reading() as connection:
-                found, more = self._fleet(connection, horizon).page(query)
+                found, more = self._fleet(connection, horizon, known).page(query)
         except Incomparable:
             found, more = [], None
         return Devices(items=device_documents(found), next=more, registered=registered)
@@ -139,17 +141,18 @@ class ServiceDesk:
     def _database(self) -> Database:
         return self._door.database
 
-    def _fleet(self, connection: sa.Connection, horizon: Horizon) -> Fleet:
-        devices = DeviceList(self._database, self._door.known.devices)
+    def _fleet(self, connection: sa.Connection, horizon: Horizon, known: Known) -> Fleet:
+        devices = DeviceList(self._database, known.devices)
         # Whole seconds, as the platform writes them.
         now = self._database.now(connection).replace(microsecond=0)
         return Fleet(connection, devices, horizon, self._configuration().service.rules().limits, now)
 
     def _fetch_device(self, name: str) -> DeviceDetail | None:
-        horizon, waiting = self._horizon.get(), self._door.known.waiting
+        horizon, known = self._horizon.get(), self._door.known
         with self._database.reading() as connection:
-            fleet, readings = self._fleet(connection, horizon), self._readings(connection, name)
-            return fetch_device(fleet, name, waiting, self._settings, readings)
+            fleet = self._fleet(connection, horizon, known)
+            readings = self._readings(connection, name, known.published)
+            return fetch_device(fleet, name, known.waiting, self._settings, readings)
 
     def _fetch_horizon(self) -> Horizon:
         check = Check(self._database, self._door.known.devices, self._configuration().service.rules(), ())
@@ -167,24 +170,19 @@ class ServiceDesk:
         return archive.fetch_calendar(self._database, configured=self._settings.export.bucket is not None)
 
     def _fetch_jobs(self) -> tuple[Job, ...]:
-        with self._database.reading() as connection:
-            found = look_at_jobs(self._settings, self._database, connection)
-        return tuple(map(jobs.job_document, found))
+        return tuple(map(jobs.job_document, look_at_jobs(self._settings, self._database)))
 
     def _count_registered(self) -> int | None:
         return last_counted(self._database, self._door.known.history)
 
-    def _readings(self, connection: sa.Connection, name: str) -> Readings:
+    def _readings(self, connection: sa.Connection, name: str, time: StoredTime | None) -> Readings:
         # Only here: Arrow and NumPy come along.
         from servicemanager.iotdb.device_statistics import published_of
         from servicemanager.iotdb.rollups import Rollups
 
         settings = self._settings.statistics
-        today = self._database.now(connection).astimezone(self._settings.zone).date()
-        since = today - timedelta(days=min(settings.days or _DAYS, _MOST_DAYS) - 1)
+        now = self._database.now(connection)
+        since = now.astimezone(self._settings.zone).date() - timedelta(days=min(settings.days or _DAYS, _MOST_DAYS) - 1)
         days = Rollups(self._database).of_device(connection, name.encode(), since)
-        try:
-            published = published_of(self._database, connection, name, self._settings.wall_zone)
-        except DatabaseRefused:
-            published = {}
+        published = published_of(connection, name, time, now) if time else {}
         return Readings(days, published, settings.sigmas)

@@ -6,11 +6,13 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import sqlalchemy as sa
+
 from servicemanager.errors import DatabaseRefused
 from servicemanager.iotdb.devices import Devices
 from servicemanager.iotdb.engine import Database
 from servicemanager.iotdb.stored import StoredTime, stored_times
-from servicemanager.iotdb.tables import history_status
+from servicemanager.iotdb.tables import device_statistics, history_status
 from servicemanager.iotdb.waiting import Waiting
 from servicemanager.service.desk.shared import Shared
 
@@ -24,12 +26,14 @@ class Known:
 
     devices: Devices
     history: StoredTime | None
+    published: StoredTime | None
     waiting: Waiting | None
 
     @classmethod
     def of(cls, database: Database, zone: str) -> Known:
         """Raises DatabaseRefused without Registration and Announcement."""
-        return cls(Devices.open(database, zone), _history(database, zone), _waiting(database, zone))
+        history, published = (_time(database, table, zone) for table in (history_status, device_statistics))
+        return cls(Devices.open(database, zone), history, published, _waiting(database, zone))
 
 
 class Door:
@@ -64,9 +68,10 @@ class Door:
             return self._open
 
 
-def _history(database: Database, zone: str) -> StoredTime | None:
+def _time(database: Database, table: sa.Table, zone: str) -> StoredTime | None:
+    """How its column creationDate holds an instant."""
     try:
-        return stored_times(database, [history_status.c.creationDate], zone)[0]
+        return stored_times(database, [table.c.creationDate], zone)[0]
     except DatabaseRefused:
         return None
 

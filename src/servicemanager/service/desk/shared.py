@@ -12,6 +12,9 @@ from servicemanager.errors import ServiceManagerError
 
 T = TypeVar("T")
 
+#: Seconds after which what failed is tried again.
+_FAILURES = 2.0
+
 
 @dataclass(frozen=True)
 class _Made(Generic[T]):
@@ -35,9 +38,9 @@ class Shared(Generic[T]):
 
     def get(self) -> T:
         made = self._made
-        if made is None or self._age(made) >= self._fresh:
+        if made is None or self._is_stale(made):
             # Whoever has an answer that will do does not wait for the one that computes a newer one.
-            may_wait = made is None or made.error is not None or self._age(made) >= self._usable
+            may_wait = made is None or made.error is not None or self._clock() - made.at >= self._usable
             if self._lock.acquire(blocking=may_wait):
                 try:
                     made = self._renewed()
@@ -52,12 +55,13 @@ class Shared(Generic[T]):
         """What was just done shall be seen at once."""
         self._made = None
 
-    def _age(self, made: _Made[T]) -> float:
-        return self._clock() - made.at
+    def _is_stale(self, made: _Made[T]) -> bool:
+        fresh = min(self._fresh, _FAILURES) if made.error else self._fresh
+        return self._clock() - made.at >= fresh
 
     def _renewed(self) -> _Made[T]:
         made = self._made
-        if made is None or self._age(made) >= self._fresh:
+        if made is None or self._is_stale(made):
             try:
                 value, error = self._make(), None
             except ServiceManagerError as failure:
