@@ -103,11 +103,10 @@ def _remove(number: Annotated[int, typer.Argument(help="The silence's number, as
 
     Exit status 0: done. 2: there is no such silence, or wrong settings. 4: the database can't be reached.
     """
-    from servicemanager.cli.process import account_name
     from servicemanager.service.desk.silences import end_silence
 
     with _database() as (_, database):
-        end_silence(database, number, account_name())
+        end_silence(database, number)
     sys.stdout.write(f"Silence {number} is removed.\n")
 
 

@@ -95,11 +95,13 @@ class ServiceDesk:
 
     def add_silence(self, asked: AddSilence, by: str) -> Silence:
         added = silences.save_silence(self._database, self._settings.zone, asked, by)
+        _log.info("silence added", silence=added.number, target=added.target.value, name=added.name, by=by)
         self._overview.forget()
         return added
 
     def end_silence(self, number: int, by: str) -> None:
-        silences.end_silence(self._database, number, by)
+        silences.end_silence(self._database, number)
+        _log.info("silence ended", silence=number, by=by)
         self._overview.forget()
 
     def archive(self) -> Calendar:

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-import structlog
-
 from servicemanager.alerts.silence import Silence as Stored
 from servicemanager.alerts.silences import add_silence, load_silences, remove_silences
 from servicemanager.alerts.wishes import SilenceWish, to_silence
@@ -15,8 +13,6 @@ from servicemanager.errors import NotFound
 from servicemanager.iotdb.engine import Database
 from servicemanager.service.desk.cursors import LARGEST
 from servicemanager.web.documents.incidents import AddSilence, Silence
-
-_log = structlog.get_logger()
 
 
 def silence_document(silence: Stored, now: datetime, zone: ZoneInfo) -> Silence:
@@ -56,13 +52,11 @@ def save_silence(database: Database, zone: ZoneInfo, asked: AddSilence, by: str)
         now = database.now(tx).replace(microsecond=0)
         number = add_silence(tx, to_silence(wish, now, by))
         (stored,) = (silence for silence in load_silences(tx) if silence.number == number)
-    _log.info("silence added", silence=number, target=asked.target.value, name=asked.name, by=by)
     return silence_document(stored, now, zone)
 
 
-def end_silence(database: Database, number: int, by: str) -> None:
+def end_silence(database: Database, number: int) -> None:
     """Raises NotFound."""
     with database.transaction() as tx:
         if not 0 < number <= LARGEST or not remove_silences(tx, [number]):
             raise NotFound(f"There is no silence {number}: servicemanager silence list shows all.")
-    _log.info("silence ended", silence=number, by=by)
