@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 
 from servicemanager.web.api.endpoints import AtDesk, problems
 from servicemanager.web.documents.devices import DeviceDetail, Devices
@@ -28,6 +28,6 @@ def devices(wanted: Annotated[Wanted, Query()], desk: AtDesk) -> Devices:
     summary="One device",
     responses=problems(s404="No device of that name is registered or has announced itself."),
 )
-def device(name: str, desk: AtDesk) -> DeviceDetail:
+def device(name: Annotated[str, Path(examples=["02:04:C9:00:00:0E"])], desk: AtDesk) -> DeviceDetail:
     """Its name may hold any characters, percent-encoded."""
     return desk.device(name)

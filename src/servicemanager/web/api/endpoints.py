@@ -19,6 +19,7 @@ def _desk(request: Request) -> Desk:
 
 AtDesk = Annotated[Desk, Depends(_desk)]
 Number = Annotated[int, Path(ge=1, le=_LARGEST)]
+JobName = Annotated[str, Path(examples=["devices"])]
 After = Annotated[
     str | None, Query(max_length=2048, description="What the part before said as `next`; without it, the beginning.")
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from servicemanager.web.api.endpoints import After, AtDesk, Limit, Number, problems
+from servicemanager.web.api.endpoints import After, AtDesk, JobName, Limit, Number, problems
 from servicemanager.web.documents.document import Page
 from servicemanager.web.documents.jobs import Asked, Job, Run
 from servicemanager.web.gate.rights import Acting
@@ -20,12 +20,12 @@ def jobs(desk: AtDesk) -> Page[Job]:
 
 
 @router.get("/jobs/{name}", summary="One job", responses=problems(s404=_NO_JOB))
-def job(name: str, desk: AtDesk) -> Job:
+def job(name: JobName, desk: AtDesk) -> Job:
     return desk.job(name)
 
 
 @router.get("/jobs/{name}/runs", summary="Runs of one job, the newest first", responses=problems(s404=_NO_JOB))
-def runs_of_job(name: str, desk: AtDesk, after: After = None, limit: Limit = 50) -> Page[Run]:
+def runs_of_job(name: JobName, desk: AtDesk, after: After = None, limit: Limit = 50) -> Page[Run]:
     return desk.runs(name, after, limit)
 
 
@@ -37,7 +37,7 @@ def runs_of_job(name: str, desk: AtDesk, after: After = None, limit: Limit = 50)
         s404=_NO_JOB, s409="A run of this job is at work.", s500="The run can't be started on this machine."
     ),
 )
-def start_job(name: str, desk: AtDesk, by: Acting, response: Response) -> Asked:
+def start_job(name: JobName, desk: AtDesk, by: Acting, response: Response) -> Asked:
     """On the instance that is asked, master or not. The run is on record as soon as it holds the job's lease."""
     asked = desk.start_job(name, by.name)
     response.headers["Location"] = f"/api/v1/jobs/{name}/runs"

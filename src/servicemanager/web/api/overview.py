@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 
 from servicemanager.web.api.endpoints import AtDesk, problems
 from servicemanager.web.documents.archive import Calendar, DayDetail
@@ -31,7 +32,7 @@ def archive(desk: AtDesk) -> Calendar:
     summary="One day of the archive, with the proof of each object",
     responses=problems(s404="Nothing that arrived on that local day was planned to be archived."),
 )
-def archive_day(day: date, desk: AtDesk) -> DayDetail:
+def archive_day(day: Annotated[date, Path(examples=["2026-11-20"])], desk: AtDesk) -> DayDetail:
     return desk.archive_day(day)
 
 

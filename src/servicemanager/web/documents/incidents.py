@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, ConfigDict, Field
 
 from servicemanager.alerts.silence import Target
 from servicemanager.web.documents.document import Document, Page
@@ -52,6 +52,15 @@ class Silence(Document):
 
 class AddSilence(Document):
     """Say how long by one of `seconds` and `ends_at`; with `cron`, `seconds` is how long each recurrence lasts."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"target": "group", "name": "shop 1207", "reason": "The shop is rebuilt.", "seconds": 14_400},
+                {"target": "type", "name": "scale", "reason": "Firmware.", "cron": "0 22 * * 6", "seconds": 7_200},
+            ]
+        }
+    )
 
     target: Target
     name: str = Field(min_length=1, max_length=190)
