@@ -72,7 +72,7 @@ def large(office, stretch: int = 4, seconds: float = 60.0):
         devices = DeviceList(office.database, office.platform.devices, stretch, seconds)
         limits = office.platform.rules.limits
         with office.database.reading() as connection:
-            fleet = Fleet(connection, devices, Horizon(now), limits, now, small=0)
+            fleet = Fleet(connection, devices, Horizon(now), limits, now, few=None)
             found, more = fleet.page(query)
         return [one.device.name for one in found], more
 

@@ -5,22 +5,22 @@ What everybody looks at is computed once for all who look at about the same time
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import date, timedelta
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 import structlog
 
 from servicemanager.errors import DatabaseRefused, Incomparable, NotFound
-from servicemanager.health.assess import Horizon
+from servicemanager.health.assess import Assessment, Horizon, Limits
 from servicemanager.health.check import Check
 from servicemanager.iotdb.device_list import DeviceList
 from servicemanager.service.desk import archive, incidents, jobs, silences
 from servicemanager.service.desk.configuration import configuration_document
 from servicemanager.service.desk.device import Readings, fetch_device
-from servicemanager.service.desk.devices import Fleet, device_documents
-from servicemanager.service.desk.known import Door, Known
+from servicemanager.service.desk.devices import Fleet, device_documents, fetch_few
+from servicemanager.service.desk.known import Door
 from servicemanager.service.desk.overview import fetch_overview, last_counted
 from servicemanager.service.desk.run_now import Start, refuse_second_run, refuse_unwanted
 from servicemanager.service.desk.shared import Shared
@@ -57,6 +57,7 @@ class ServiceDesk:
         self._calendar = Shared(self._fetch_calendar, fresh=5.0, usable=60.0)
         self._jobs = Shared(self._fetch_jobs, fresh=0.5, usable=3.0)
         self._horizon = Shared(self._fetch_horizon, fresh=5.0, usable=30.0)
+        self._few = Shared(self._fetch_few, fresh=2.0, usable=10.0)
         self._registered = Shared(self._count_registered, fresh=30.0, usable=120.0)
 
     def close(self) -> None:
@@ -67,10 +68,10 @@ class ServiceDesk:
 
     def devices(self, query: Query) -> Devices:
         # All that may take a connection of its own comes first: nobody holds one and waits for another.
-        registered, horizon, known = self._registered.get(), self._horizon.get(), self._door.known
+        registered, few, devices = self._registered.get(), self._few.get(), self._devices()
         try:
             with self._database.reading() as connection:
-                found, more = self._fleet(connection, horizon, known).page(query)
+                found, more = Fleet(connection, *devices, self._now(connection), few).page(query)
         except Incomparable:
             found, more = [], None
         return Devices(items=device_documents(found), next=more, registered=registered)
@@ -143,23 +144,30 @@ class ServiceDesk:
     def _database(self) -> Database:
         return self._door.database
 
-    def _fleet(self, connection: sa.Connection, horizon: Horizon, known: Known) -> Fleet:
-        devices = DeviceList(self._database, known.devices)
-        # Whole seconds, as the platform writes them.
-        now = self._database.now(connection).replace(microsecond=0)
-        return Fleet(connection, devices, horizon, self._configuration().service.rules().limits, now)
+    def _devices(self) -> tuple[DeviceList, Horizon, Limits]:
+        limits = self._configuration().service.rules().limits
+        return DeviceList(self._database, self._door.known.devices), self._horizon.get(), limits
+
+    def _now(self, connection: sa.Connection) -> datetime:
+        """In whole seconds, as the platform writes them."""
+        return self._database.now(connection).replace(microsecond=0)
+
+    def _fetch_few(self) -> Sequence[Assessment] | None:
+        devices, horizon, limits = self._devices()
+        with self._database.reading() as connection:
+            return fetch_few(connection, devices.devices, horizon, limits, self._now(connection))
 
     def _fetch_device(self, name: str) -> DeviceDetail | None:
-        horizon, known = self._horizon.get(), self._door.known
+        known, devices = self._door.known, self._devices()
         with self._database.reading() as connection:
-            fleet = self._fleet(connection, horizon, known)
+            fleet = Fleet(connection, *devices, self._now(connection), None)
             readings = self._readings(connection, name, known.published)
             return fetch_device(fleet, name, known.waiting, self._settings, readings)
 
     def _fetch_horizon(self) -> Horizon:
         check = Check(self._database, self._door.known.devices, self._configuration().service.rules(), ())
         with self._database.reading() as connection:
-            return check.horizon(connection, self._database.now(connection).replace(microsecond=0))
+            return check.horizon(connection, self._now(connection))
 
     def _fetch_overview(self) -> Overview:
         try:

@@ -1,7 +1,7 @@
 """The list of devices as a document.
 
-A small fleet is read whole, and every order and filter is exact. Of a large one a part at a time is read, by name; who
-is silent stands in the open incidents, as the last check of the devices found it.
+By name, a part at a time is read. For every other order, and for those that are silent, a small fleet is read whole; of
+a large one the open incidents know who is silent, as the last check of the devices found it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from servicemanager.errors import ConfigurationError
 from servicemanager.health.assess import Assessment, Horizon, Limits, Status, assess
 from servicemanager.iotdb.device_list import DeviceList, Filter, Part
 from servicemanager.iotdb.devices import Device as Found
+from servicemanager.iotdb.devices import Devices
 from servicemanager.service.desk import cursors
 from servicemanager.web.documents.devices import Device, Query, Sort
 
@@ -38,39 +39,28 @@ class Fleet:
     horizon: Horizon
     limits: Limits
     now: datetime
-    small: int = SMALL
+    #: All registered devices, assessed; None where there are too many of them.
+    few: Sequence[Assessment] | None
 
     def assess(self, device: Found) -> Assessment:
         return assess(device, self.horizon, self.limits)
 
     def page(self, query: Query) -> tuple[list[Assessment], str | None]:
         """The next devices, and where those after them begin. Raises ConfigurationError for a mark that isn't ours."""
-        if query.status is Status.FOREIGN:
+        if query.status is Status.FOREIGN or (query.sort is Sort.NAME and query.status not in _ALARMING):
             return self._by_name(query)
-        if not self.devices.devices.are_many(self.connection, self.small):
-            return self._of_few(query)
+        if self.few is not None:
+            return _of_few(self.few, query)
         if query.status in _ALARMING or query.sort is Sort.SEEN:
             return self._of_wrong(query)
-        if query.sort is Sort.GROUP:
-            raise ConfigurationError(
-                f"More than {self.small:,} devices are not put in order by group: choose a group, or sort by name."
-            )
-        return self._by_name(query)
-
-    def _of_few(self, query: Query) -> tuple[list[Assessment], str | None]:
-        every = self.devices.devices.fetch_all(self.connection, self.now, query.group)
-        key = _KEYS[query.sort]
-        found = sorted((one for one in map(self.assess, every) if _fits(one, query)), key=key)
-        if query.after is not None:
-            beyond = tuple(cursors.decode(query.after, *_KINDS[query.sort]))
-            found = [one for one in found if key(one) > beyond]
-        shown = found[: query.limit]
-        return shown, cursors.encode(*key(shown[-1])) if len(found) > query.limit else None
+        raise ConfigurationError(
+            f"More than {SMALL:,} devices are not put in order by group: choose a group, or sort by name."
+        )
 
     def _of_wrong(self, query: Query) -> tuple[list[Assessment], str | None]:
         if query.status not in {None, *_ALARMING}:
             raise ConfigurationError(
-                f"Of more than {self.small:,} devices only those that are silent are put in order by their last "
+                f"Of more than {SMALL:,} devices only those that are silent are put in order by their last "
                 "contact: leave the status out, or sort by name."
             )
         troubles = [status.value for status in _ALARMING if query.status in {None, status}]
@@ -120,6 +110,15 @@ class Fleet:
         return self.devices.fetch(self.connection, wanted, after, limit, self.now)
 
 
+def fetch_few(
+    connection: sa.Connection, devices: Devices, horizon: Horizon, limits: Limits, now: datetime
+) -> Sequence[Assessment] | None:
+    """All registered devices, where there are few."""
+    if devices.are_many(connection, SMALL):
+        return None
+    return [assess(device, horizon, limits) for device in devices.fetch_all(connection, now)]
+
+
 def device_values(one: Assessment) -> dict[str, object]:
     device = one.device
     return {
@@ -137,6 +136,16 @@ def device_values(one: Assessment) -> dict[str, object]:
 
 def device_documents(assessed: Iterable[Assessment]) -> tuple[Device, ...]:
     return tuple(Device.model_validate(device_values(one)) for one in assessed)
+
+
+def _of_few(few: Iterable[Assessment], query: Query) -> tuple[list[Assessment], str | None]:
+    key = _KEYS[query.sort]
+    found = sorted((one for one in few if _fits(one, query)), key=key)
+    if query.after is not None:
+        beyond = tuple(cursors.decode(query.after, *_KINDS[query.sort]))
+        found = [one for one in found if key(one) > beyond]
+    shown = found[: query.limit]
+    return shown, cursors.encode(*key(shown[-1])) if len(found) > query.limit else None
 
 
 def _fits(one: Assessment, query: Query) -> bool:
