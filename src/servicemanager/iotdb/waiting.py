@@ -55,7 +55,8 @@ class Waiting:
         count = sum(number for name, number in connection.execute(counting) if name == device)
         if not count:
             return [], 0
-        rows = connection.execute(sa.select(messages).where(where).order_by(_c.ID))
+        # Some of them may be of a device whose name differs by its bytes alone.
+        rows = connection.execute(sa.select(messages).where(where).order_by(_c.ID).limit(10 * limit))
         found: list[WaitingMessage] = []
         for row in rows:
             if row.device == device:
