@@ -19,6 +19,7 @@ from structlog.testing import LogCapture
 
 from servicemanager.config import Web
 from servicemanager.web.app import Face, make_app
+from servicemanager.web.gate.connections import LIMITS, Limits
 from servicemanager.web.gate.gate import Gate, no_database
 from servicemanager.web.gate.rights import Acting, seeing_configuration
 from servicemanager.web.gate.tls import open_certificate
@@ -79,7 +80,7 @@ class Site:
     def signed_in(self, user: str = USER, password: str = PASSWORD) -> tuple[str, str]:
         """The cookie and the token of a new session."""
         cookie = self.sign_in(user, password).cookie
-        return cookie, self.get("/token", Cookie=cookie).text
+        return cookie, self.get("/token", Cookie=cookie).text.strip('"')
 
     def raw(self, content: bytes) -> bytes:
         """All that is answered to these bytes until the connection ends."""
@@ -105,7 +106,9 @@ def basic(user: str = USER, password: str = PASSWORD) -> str:
 
 
 @contextmanager
-def site(web: Web | None = None, database=no_database, authority: Path | None = None) -> Iterator[Site]:
+def site(
+    web: Web | None = None, database=no_database, authority: Path | None = None, limits: Limits = LIMITS
+) -> Iterator[Site]:
     """`web` has one configured user, unless told otherwise."""
     web = one_user() if web is None else web
     listener = listen("127.0.0.1", 0)
@@ -116,7 +119,8 @@ def site(web: Web | None = None, database=no_database, authority: Path | None = 
     before = structlog.get_config()
     structlog.configure(processors=[log], cache_logger_on_first_use=False)
     try:
-        with serving(Gate(_app(found.acts), web, database, host_name="box.example"), listener, open_certificate(web)):
+        gate = Gate(_app(found.acts), web, database, host_name="box.example")
+        with serving(gate, listener, open_certificate(web), limits):
             yield found
     finally:
         structlog.configure(**before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import threading
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from servicemanager.errors import ServiceManagerError
-from servicemanager.web.gate.connections import Connections, protocol_for
+from servicemanager.web.gate.connections import LIMITS, Connections, Limits, protocol_for
 from servicemanager.web.gate.knocking import accept
 from servicemanager.web.gate.tls import Certificate
 
@@ -44,9 +45,13 @@ def listen(address: str, port: int) -> socket.socket:
 
 
 @contextmanager
-def serving(app: ASGIApp, listener: socket.socket, certificate: Certificate | None = None) -> Iterator[None]:
+def serving(
+    app: ASGIApp, listener: socket.socket, certificate: Certificate | None = None, limits: Limits = LIMITS
+) -> Iterator[None]:
     """Answer on `listener` as long as the context lasts; with a certificate over TLS, and to plain HTTP as well."""
-    door = Connections()
+    # Every malformed request would be a line in the log; what the application does wrong it tells itself.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    door = Connections(limits)
     config = uvicorn.Config(
         app,
         loop="asyncio",
@@ -86,7 +91,9 @@ class _Server(uvicorn.Server):
         self._tasks.append(asyncio.create_task(self._door.watch()))
         if self._certificate:
             self._listener.setblocking(False)
-            self._tasks.append(asyncio.create_task(accept(self._listener, self._certificate, self._protocol)))
+            self._tasks.append(
+                asyncio.create_task(accept(self._listener, self._certificate, self._protocol, self._door.limits))
+            )
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for task in self._tasks:

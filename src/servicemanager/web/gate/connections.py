@@ -9,28 +9,41 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
 
 import structlog
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-MOST = 512
-#: Seconds for a request, from its first byte or the beginning of the connection to its end.
-REQUEST_SECONDS = 10.0
-#: Seconds for the client to take at least something of an answer.
-READ_SECONDS = 15.0
-_LOOK_EVERY = 1.0
+_TELL_EVERY = 60.0
 
 _log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a client may take of us."""
+
+    connections: int = 512
+    #: Those that have not said yet whether they speak TLS, or are still about to.
+    handshakes: int = 256
+    #: For a request, from the beginning of the connection or the last answer to its end.
+    request_seconds: float = 10.0
+    #: For reading at least something of an answer.
+    read_seconds: float = 15.0
+    look_every_seconds: float = 1.0
+
+
+LIMITS = Limits()
 
 
 class Connections:
     """All that are open, in one event loop."""
 
-    def __init__(self, most: int = MOST) -> None:
-        self.most = most
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
         self._open: set[BoundedProtocol] = set()
         self._turned_away = 0
-        self._told_at = 0.0
+        self._told_at = -_TELL_EVERY
 
     def __len__(self) -> int:
         return len(self._open)
@@ -38,7 +51,7 @@ class Connections:
     def add(self, connection: BoundedProtocol) -> None:
         """Whoever keeps us waiting longest goes where there are too many; where nobody does, the new one goes."""
         self._open.add(connection)
-        if len(self._open) > self.most:
+        if len(self._open) > self.limits.connections:
             waiting = [one for one in self._open if one.waits_since is not None]
             self._cut_off(min(waiting, key=lambda one: one.waits_since or 0.0, default=connection), "too many")
 
@@ -48,7 +61,7 @@ class Connections:
     async def watch(self) -> None:
         """Cut off who is too slow, until cancelled."""
         while True:
-            await asyncio.sleep(_LOOK_EVERY)
+            await asyncio.sleep(self.limits.look_every_seconds)
             now = time.monotonic()
             for connection in list(self._open):
                 if connection.is_too_slow(now):
@@ -60,7 +73,7 @@ class Connections:
         self._turned_away += 1
         now = time.monotonic()
         # A flood must not fill the log.
-        if now - self._told_at > 60:  # noqa: PLR2004 -- a minute
+        if now - self._told_at > _TELL_EVERY:
             _log.warning("connections cut off", reason=reason, since_last_told=self._turned_away)
             self._told_at, self._turned_away = now, 0
 
@@ -94,14 +107,15 @@ class BoundedProtocol(H11Protocol):
         super().on_response_complete()
 
     def is_too_slow(self, now: float) -> bool:
+        limits = self.door.limits
         before, self._unread = self._unread, self.transport.get_write_buffer_size()
         if not self._unread:
-            return self.waits_since is not None and now - self.waits_since > REQUEST_SECONDS
+            return self.waits_since is not None and now - self.waits_since > limits.request_seconds
         if self.waits_since is not None:
             self.waits_since = now  # it still has to read what it asked for before
         if not before or self._unread < before:
             self._read_at = now
-        return now - self._read_at > READ_SECONDS
+        return now - self._read_at > limits.read_seconds
 
     def cut_off(self) -> None:
         self.transport.abort()

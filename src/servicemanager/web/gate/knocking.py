@@ -12,17 +12,19 @@ from collections.abc import Callable
 
 import structlog
 
-from servicemanager.web.gate.connections import REQUEST_SECONDS
+from servicemanager.web.gate.connections import Limits
 from servicemanager.web.gate.tls import Certificate
 
-MOST = 256
 _HANDSHAKE = b"\x16"
 _PAUSE = 0.5
+
+#: Makes what speaks HTTP on a connection.
+Protocol = Callable[[], asyncio.Protocol]
 
 _log = structlog.get_logger()
 
 
-async def accept(listener: socket.socket, certificate: Certificate, protocol: Callable[[], asyncio.Protocol]) -> None:
+async def accept(listener: socket.socket, certificate: Certificate, protocol: Protocol, limits: Limits) -> None:
     """Until cancelled. Of those who have not said yet what they speak there are only so many; the oldest go first."""
     loop = asyncio.get_running_loop()
     knocking: dict[asyncio.Task[None], None] = {}
@@ -34,20 +36,20 @@ async def accept(listener: socket.socket, certificate: Certificate, protocol: Ca
                 _log.warning("no connection can be accepted", error=str(error))
                 await asyncio.sleep(_PAUSE)
                 continue
-            task = loop.create_task(_admit(connection, certificate, protocol))
+            task = loop.create_task(_admit(connection, certificate, protocol, limits.request_seconds))
             knocking[task] = None
             task.add_done_callback(lambda done: knocking.pop(done, None))
-            if len(knocking) > MOST:
+            if len(knocking) > limits.handshakes:
                 next(iter(knocking)).cancel()
     finally:
         for task in list(knocking):
             task.cancel()
 
 
-async def _admit(connection: socket.socket, certificate: Certificate, protocol: Callable[[], asyncio.Protocol]) -> None:
+async def _admit(connection: socket.socket, certificate: Certificate, protocol: Protocol, seconds: float) -> None:
     loop = asyncio.get_running_loop()
     try:
-        async with asyncio.timeout(REQUEST_SECONDS):
+        async with asyncio.timeout(seconds):
             first = await _first_byte(connection)
             if first == _HANDSHAKE:
                 # Its files are read again every few seconds at most.
