@@ -8,7 +8,7 @@ import pytest
 
 from servicemanager.config import Web
 from servicemanager.web.gate.accounts import Accounts
-from servicemanager.web.gate.gate import no_database
+from servicemanager.web.gate.authenticator import no_database
 from servicemanager.web.gate.sessions import Sessions
 from servicemanager.web.gate.shared import Shared
 from support.web import HTML, PASSWORD, USER, basic, one_user, site, words

@@ -7,6 +7,7 @@ import http.client
 import re
 import socket
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -19,8 +20,9 @@ from structlog.testing import LogCapture
 
 from servicemanager.config import Web
 from servicemanager.web.app import Face, make_app
+from servicemanager.web.gate.authenticator import Authenticator, no_database
 from servicemanager.web.gate.connections import LIMITS, Limits
-from servicemanager.web.gate.gate import Gate, no_database
+from servicemanager.web.gate.gate import Gate
 from servicemanager.web.gate.rights import Acting, seeing_configuration
 from servicemanager.web.gate.tls import open_certificate
 from servicemanager.web.server import listen, serving
@@ -107,7 +109,11 @@ def basic(user: str = USER, password: str = PASSWORD) -> str:
 
 @contextmanager
 def site(
-    web: Web | None = None, database=no_database, authority: Path | None = None, limits: Limits = LIMITS
+    web: Web | None = None,
+    database=no_database,
+    authority: Path | None = None,
+    limits: Limits = LIMITS,
+    clock=time.monotonic,
 ) -> Iterator[Site]:
     """`web` has one configured user, unless told otherwise."""
     web = one_user() if web is None else web
@@ -119,7 +125,7 @@ def site(
     before = structlog.get_config()
     structlog.configure(processors=[log], cache_logger_on_first_use=False)
     try:
-        gate = Gate(_app(found.acts), web, database, host_name="box.example")
+        gate = Gate(_app(found.acts), web, Authenticator(web, database, clock), host_name="box.example")
         with serving(gate, listener, open_certificate(web), limits):
             yield found
     finally:

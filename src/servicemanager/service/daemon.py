@@ -33,6 +33,7 @@ from servicemanager.service.plan import command_of, limit_of, planned_jobs, timi
 from servicemanager.service.status import Instances
 from servicemanager.service.systemd import Notifier
 from servicemanager.web.app import Face, make_app
+from servicemanager.web.gate.authenticator import Authenticator
 from servicemanager.web.gate.gate import Gate
 from servicemanager.web.gate.tls import open_certificate
 from servicemanager.web.pages.errors import refusal_page
@@ -91,7 +92,7 @@ class Daemon:
             threading.Thread(target=self._monitor.run, args=(self._monitored, self._stop), name="monitor", daemon=True),
         ]
         self._app = make_app(face, self.desk, self._frame())
-        gate = Gate(self._app, settings.web, self._open_database, refusal_page)
+        gate = Gate(self._app, settings.web, Authenticator(settings.web, self._open_database), refusal_page)
         with closing(self.desk), serving(gate, listener, certificate):
             for thread in threads:
                 thread.start()

@@ -23,7 +23,7 @@ from anyio import CapacityLimiter, to_thread
 from starlette.datastructures import Headers
 
 from servicemanager.config import Web
-from servicemanager.errors import ServiceManagerError
+from servicemanager.errors import DatabaseUnreachable, ServiceManagerError
 from servicemanager.iotdb.engine import Database
 from servicemanager.web.gate.accounts import Account, Accounts
 from servicemanager.web.gate.origin import Origin
@@ -64,12 +64,17 @@ class Identity:
     session: Session | None = None
 
 
+def no_database() -> Database:
+    """In place of a database, where there is none."""
+    raise DatabaseUnreachable("There is no database.")
+
+
 class Authenticator:
-    """For one event loop."""
+    """For one event loop. `database` raises DatabaseUnreachable while it is away, and is asked in threads."""
 
     def __init__(self, web: Web, database: Callable[[], Database], clock: Callable[[], float] = time.monotonic) -> None:
         self.lets_sign_in = web.lets_sign_in
-        self._accounts, self._shared = Accounts(web, database), Shared(database)
+        self._accounts, self._shared = Accounts(web, database, clock), Shared(database)
         self.sessions = Sessions(self._shared, web.session)
         self._throttle, self._clock = Throttle(), clock
         self._csrf = secrets.token_hex(32)

@@ -7,16 +7,13 @@ must cost nothing.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from servicemanager.config import Web
-from servicemanager.errors import DatabaseUnreachable
-from servicemanager.iotdb.engine import Database
 from servicemanager.web.gate.admission import Admission
-from servicemanager.web.gate.authenticator import Authenticator
+from servicemanager.web.gate.authenticator import Authenticator, no_database
 from servicemanager.web.gate.bodies import Bodies
 from servicemanager.web.gate.front import Front
 from servicemanager.web.gate.headers import SecurityHeaders
@@ -26,28 +23,22 @@ from servicemanager.web.gate.paths import is_told_to_all
 from servicemanager.web.gate.refusal import Page, bare_page
 
 
-def no_database() -> Database:
-    """In place of a database, where there is none."""
-    raise DatabaseUnreachable("There is no database.")
-
-
 class Gate:
     """An ASGI application around `app`. The pages find `viewer` and `csrf` in `request.state`.
 
-    `database` raises DatabaseUnreachable while it is away; it is called in threads, one that blocks holds nobody up
-    but those who sign in.
+    Without an `authenticator`, only the configured user can sign in, and sessions hold in this process alone.
     """
 
     def __init__(
         self,
         app: ASGIApp,
         web: Web = Web(),  # noqa: B008 -- immutable
-        database: Callable[[], Database] = no_database,
+        authenticator: Authenticator | None = None,
         page: Page = bare_page,
         host_name: str | None = None,
     ) -> None:
         self._app = app
-        inner: ASGIApp = Admission(app, Authenticator(web, database), page)
+        inner: ASGIApp = Admission(app, authenticator or Authenticator(web, no_database), page)
         inner = Bodies(inner, page)
         names = own_names(socket.gethostname() if host_name is None else host_name, web.hosts)
         inner = Front(inner, names, networks(web.proxies), page, needs_tls=web.certificate is not None)
