@@ -25,7 +25,7 @@ from servicemanager.iotdb.upgrade import upgrade
 from support.cli import servicemanager
 from support.docs import blocks
 from support.exports import archived_rows, days_ago, make_job, run
-from support.grants import ALWAYS, GRANT, HEALTH, INDEX, INTO_A_TABLE, INTO_FACTS, RIGHTS, give, grants
+from support.grants import ACCOUNTS, ALWAYS, GRANT, HEALTH, INDEX, INTO_A_TABLE, INTO_FACTS, RIGHTS, give, grants
 from support.housekeeping import OLD_ROWS
 from support.iotdb import ZONE, Iotdb, facts_ddl, mysql_iotdb, reading, sqlite_iotdb
 from support.messages import MESSAGES, make_cleanup
@@ -49,7 +49,7 @@ def guest(mysql_server, mysql_database) -> Iterator[str]:
 
 
 def test_the_page_has_a_grant_in_every_line_that_begins_like_one():
-    for text in (ALWAYS, INTO_A_TABLE, INTO_FACTS, INDEX, HEALTH):
+    for text in (ALWAYS, INTO_A_TABLE, INTO_FACTS, INDEX, HEALTH, ACCOUNTS):
         assert text.count("GRANT ") == len(GRANT.findall(text)) >= 1
 
 
