@@ -250,6 +250,15 @@ def test_a_request_asks_the_database_only_now_and_then(platform, guarded):
     assert platform.asked - before <= 2
 
 
+def test_who_has_to_wait_does_not_keep_the_database_busy(platform, guarded):
+    for number in range(5):
+        guarded.sign_in(f"somebody{number}", "x")
+    before = platform.asked
+    for number in range(20):
+        assert guarded.sign_in(f"anybody{number}", "x").status == 429
+    assert platform.asked - before <= 1
+
+
 def test_an_unknown_name_costs_as_much_as_a_known_one(guarded):
     def cost(name):
         begun = time.perf_counter()

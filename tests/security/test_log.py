@@ -61,6 +61,13 @@ def test_no_password_and_no_token_is_ever_logged(guarded):
         assert secret not in guarded.log
 
 
+def test_what_stands_in_a_query_is_not_logged(guarded):
+    cookie, token = guarded.signed_in()
+    guarded.post(f"{RUN}?csrf={token}", {"csrf": token}, Cookie=cookie)
+    assert guarded.said("acted")
+    assert token not in guarded.log
+
+
 def test_a_hostile_path_is_logged_as_it_was_sent(guarded):
     cookie, token = guarded.signed_in()
     guarded.post("/jobs/%1b%5b2J%0aforged/run", {"csrf": token}, Cookie=cookie)

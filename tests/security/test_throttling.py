@@ -104,6 +104,13 @@ def test_behind_a_proxy_only_the_last_address_that_is_not_its_own_counts(behind_
     assert behind_proxy.sign_in(X_Forwarded_For="203.0.113.99, 192.0.2.1").status == 429
 
 
+@pytest.mark.parametrize("told", ["192.0.2.1", "192.0.2.1:4711", " 192.0.2.1 ", "::ffff:192.0.2.1", "x, 192.0.2.1"])
+def test_an_address_is_the_same_however_a_proxy_writes_it(behind_proxy, told):
+    for number in range(FREE):
+        behind_proxy.sign_in(f"user{number}", "x", X_Forwarded_For="192.0.2.1")
+    assert behind_proxy.sign_in(X_Forwarded_For=told).status == 429
+
+
 def test_the_wait_doubles_up_to_a_bound_and_all_is_forgotten_in_the_end():
     throttle, now, waits = Throttle(), 0.0, []
     for _ in range(20):

@@ -45,6 +45,8 @@ _TURN = 0.25
 _LAST_PATIENCE = 6.0
 #: The longest that one of the daemon's own small statements may take.
 _ANSWER = 3.0
+#: Seconds between two looks at the lease that others may ask for.
+_NUDGES_APART = 0.5
 #: What the threads hold on to, so that a change takes a new start.
 _FIXED = ("mysql.", "cluster.", "log.", "web.", "port", "address", "mirror")
 
@@ -74,6 +76,7 @@ class Daemon:
         self._role = Role.SLAVE
         self._was_master = False
         self._broken = False
+        self._nudged_at = -_NUDGES_APART
         self._scheduler = Scheduler(settings.scheduler.catch_up, planned_jobs(configuration))
         self._monitor = Monitor(mirror, lambda: self.keeper.role, self.keeper.time.now)
         self._loss = Loss(self.keeper, self._tells_loss, self._start_messenger)
@@ -86,7 +89,7 @@ class Daemon:
         settings = self.configuration.service.settings
         certificate = open_certificate(settings.web)
         listener = listen(settings.address, settings.port)
-        face = Face(lambda: self.keeper.role.value, self._trouble, self.keeper.look.set)
+        face = Face(lambda: self.keeper.role.value, self._trouble, self._nudged)
         threads = [
             threading.Thread(target=self._keep, name="keeper", daemon=True),
             threading.Thread(target=self._monitor.run, args=(self._monitored, self._stop), name="monitor", daemon=True),
@@ -190,6 +193,13 @@ class Daemon:
     def _connect(self) -> Database:
         service = self.configuration.service
         return service.database(timedelta(seconds=min(_ANSWER, service.settings.cluster.lease.total_seconds() / 3)))
+
+    def _nudged(self) -> None:
+        """Anybody may ask for a look, but not for as many questions to the database as he likes."""
+        now = time.monotonic()
+        if now - self._nudged_at >= _NUDGES_APART:
+            self._nudged_at = now
+            self.keeper.look.set()
 
     def _open_database(self) -> Database:
         """The keeper's, for others to ask. Raises DatabaseUnreachable."""

@@ -105,6 +105,11 @@ def _token(request: Request) -> str | None:
     return form_fields(request.state.body).get(TOKEN_FIELD)
 
 
+def _act(request: Request) -> str:
+    """Method and path as they were sent; what stands in a query is nobody's business."""
+    return f"{request.method} {target_of(request.scope).partition('?')[0]}"
+
+
 def _told(request: Request, identity: Identity, send: Send) -> Send:
     """Say in the log who did what, as soon as it is known how it ended."""
 
@@ -114,7 +119,7 @@ def _told(request: Request, identity: Identity, send: Send) -> Send:
                 "acted",
                 account=identity.viewer.name,
                 address=request.state.origin.address,
-                act=f"{request.method} {target_of(request.scope)}",
+                act=_act(request),
                 status=message["status"],
             )
         await send(message)
@@ -127,6 +132,6 @@ def _log_refusal(request: Request, identity: Identity, reason: str) -> None:
         "refused",
         account=identity.viewer.name,
         address=request.state.origin.address,
-        act=f"{request.method} {target_of(request.scope)}",
+        act=_act(request),
         reason=reason,
     )

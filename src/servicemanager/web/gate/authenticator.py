@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
+from typing import Any
 
 import structlog
 from anyio import CapacityLimiter, to_thread
@@ -37,6 +38,8 @@ from servicemanager.web.viewer import Rights, Viewer
 LOCAL = Viewer("local", Rights.ADMIN)
 #: Passwords that are hashed at the same time, and that may wait for it.
 _HASHING, _WAITING = 2, 32
+#: Questions to the database at the same time: its connections are also the ones by which the lease is kept.
+_ASKING = 2
 #: Seconds between two looks at what other instances say; before the first success, and after.
 _RETRY, _FRESH = 2.0, 5.0
 #: Seconds that a request waits for the first look.
@@ -81,7 +84,7 @@ class Authenticator:
         self._key = secrets.token_bytes(32)
         self._basics: OrderedDict[bytes, Account] = OrderedDict()
         self._verifying: dict[bytes, asyncio.Task[Account]] = {}
-        self._hashing, self._asking = CapacityLimiter(_HASHING), CapacityLimiter(4)
+        self._hashing, self._asking = CapacityLimiter(_HASHING), CapacityLimiter(_ASKING)
         self._look: asyncio.Task[None] | None = None
         self._next_look = 0.0
 
@@ -164,16 +167,16 @@ class Authenticator:
     async def _verify(self, name: str, password: str, origin: Origin, way: Way) -> Account:
         log = _log.bind(address=origin.address, way=way.value)
         account, unreachable = None, False
+        # Before the database is asked: who has to wait anyway shall cost it nothing.
+        self._refuse_haste(self._throttle.wait(origin.address, self._clock()), log, "(not looked up)")
         try:
             account = await self._find(name)
         except ServiceManagerError:
             unreachable = True
         # Whoever types the password into the wrong field shall not find it in a log.
         told = account.name if account else "(unknown)"
-        if wait := self._throttle.attempt(account.name if account else name, origin.address, self._clock()):
-            log.warning("sign-in refused", account=told, reason="too many attempts", wait_seconds=round(wait))
-            detail = f"Too many attempts with a wrong name or password: wait {waiting(wait)}, then try again."
-            raise Refused(Refusal(429, detail, {"Retry-After": str(int(wait) + 1)}))
+        counted = self._throttle.attempt(account.name if account else name, origin.address, self._clock())
+        self._refuse_haste(counted, log, told)
         if not await self._matches(account, password):
             reason = "no such account, or the database is away" if account is None else "wrong password"
             log.warning("sign-in refused", account=told, reason=reason)
@@ -186,6 +189,12 @@ class Authenticator:
         self._throttle.forgive(account.name, origin.address)
         log.info("signed in", account=account.name, rights=account.viewer.rights.value)
         return account
+
+    def _refuse_haste(self, wait: float, log: Any, account: str) -> None:
+        if wait:
+            log.warning("sign-in refused", account=account, reason="too many attempts", wait_seconds=round(wait))
+            detail = f"Too many attempts with a wrong name or password: wait {waiting(wait)}, then try again."
+            raise Refused(Refusal(429, detail, {"Retry-After": str(int(wait) + 1)}))
 
     async def _matches(self, account: Account | None, password: str) -> bool:
         if self._hashing.statistics().tasks_waiting >= _WAITING:

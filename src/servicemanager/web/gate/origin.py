@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from starlette.datastructures import Headers
 
+from servicemanager.config.values import split_address
+
 #: Whoever passes a request on for others says so by one of these, or by one that begins as the last does.
 _FORWARDING = frozenset(
     {"forwarded", "via", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "true-client-ip", "cf-connecting-ip"}
@@ -55,13 +57,21 @@ def _client(peer: Address, told: Sequence[str], proxies: Sequence[Network]) -> s
     """The last address that no proxy of ours has; what stands before it, anybody may have written."""
     client = peer
     for text in reversed(told):
-        address = parse_address(text)
+        address = parse_address(text) or _without_port(text)
         if address is None:
             break
         client = address
         if not _is_one_of(address, proxies):
             break
     return str(client)
+
+
+def _without_port(text: str) -> Address | None:
+    """Some proxies tell the client's port besides."""
+    try:
+        return parse_address(split_address(text)[0])
+    except ValueError:
+        return None
 
 
 def _scheme(headers: Headers, otherwise: str) -> str:

@@ -48,6 +48,11 @@ class Throttle:
         self._tries: OrderedDict[str, Tries] = OrderedDict()
         self._at_home: OrderedDict[str, None] = OrderedDict()
 
+    def wait(self, address: str, now: float) -> float:
+        """The seconds that the address has to wait, whatever account it asks for; nothing is counted."""
+        tries = self._tries.get(_address_key(address))
+        return tries.wait(now) if tries else 0.0
+
     def attempt(self, account: str, address: str, now: float) -> float:
         """Count an attempt; or, where the account or the address has to wait, count none and return the seconds."""
         with self._lock:

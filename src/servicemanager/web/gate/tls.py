@@ -73,6 +73,7 @@ def _load(certificate: Path, key: Path) -> ssl.SSLContext:
             raise ConfigurationError(f"web.{name}: {file} can't be read ({error.strerror}).") from error
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(["http/1.1"])
     try:
         # Without a password of ours, OpenSSL would ask for it on the terminal.
