@@ -83,7 +83,13 @@ class SampleDesk:
         fleet = desk_fleet.fleet(now) if self._devices else ()
         return Overview(
             now=now,
-            master=Master(holder="shops-a:4711", instance="shops-a", term=12, lease_expires_at=now + self.takes),
+            master=Master(
+                holder="shops-a:4711",
+                instance="shops-a",
+                term=12,
+                lease_expires_at=now + self.takes,
+                since_at=now - timedelta(days=3),
+            ),
             here=Instance(role="MASTER", answer="MASTER"),
             mirror=Instance(role="SLAVE", answer="SLAVE") if self._devices else None,
             jobs=self.jobs(),

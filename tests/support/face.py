@@ -48,7 +48,7 @@ def make_app(face: Face) -> FastAPI:
 
     @app.middleware("http")
     async def let_in(request: Request, go_on):
-        request.state.viewer, request.state.csrf = face.viewer, face.token
+        request.state.viewer, request.state.csrf, request.state.session = face.viewer, face.token, face.viewer
         app.state.desk = face.desk
         answer = await go_on(request)
         answer.headers["Content-Security-Policy"] = POLICY

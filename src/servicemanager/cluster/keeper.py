@@ -212,4 +212,4 @@ def read_leader(connection: sa.Connection, before: Leader | None = None) -> Lead
     if noted:
         value = json.loads(noted)
         works_by = WorksBy(value["instance"], tuple((key, text) for key, text in value["settings"]))
-    return Leader(row.holder, row.term, row.expires_at, works_by)
+    return Leader(row.holder, row.term, row.expires_at, works_by, row.taken_at)

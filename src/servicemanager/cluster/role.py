@@ -39,6 +39,8 @@ class Leader:
     expires_at: datetime
     #: What the one who holds it, or held it until he fell silent, works by.
     works_by: WorksBy | None
+    #: When the lease was taken in this term, where that was read from the database.
+    taken_at: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,13 @@ def _master(status: Seen) -> Master:
     if leader is None or not status.has_master:
         return Master(holder=None, instance=None, term=leader.term if leader else None, lease_expires_at=None)
     instance = leader.works_by.instance if leader.works_by else None
-    return Master(holder=leader.holder, instance=instance, term=leader.term, lease_expires_at=leader.expires_at)
+    return Master(
+        holder=leader.holder,
+        instance=instance,
+        term=leader.term,
+        lease_expires_at=leader.expires_at,
+        since_at=leader.taken_at,
+    )
 
 
 def _instance(answer: Answer) -> Instance:

@@ -20,6 +20,7 @@ class Master(Document):
     instance: str | None
     term: int | None
     lease_expires_at: datetime | None
+    since_at: datetime | None = Field(default=None, description="When it began to lead.")
 
 
 class Instance(Document):

@@ -79,6 +79,7 @@ def _around(request: Request, frame: Frame, now: datetime) -> dict[str, Any]:
     viewer: Viewer | None = getattr(request.state, "viewer", None)
     return {
         "viewer": viewer,
+        "signed_in": getattr(request.state, "session", None) is not None,
         "csrf": _TOKEN,
         "role": frame.role(),
         "zone": frame.zone,
