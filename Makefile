@@ -5,7 +5,7 @@ STAMP := .venv/.ready
 # As many processes as there are cores; each has a MariaDB and a moto of its own, hence no more than four.
 WORKERS := --numprocesses auto --maxprocesses 4 --dist worksteal
 
-.PHONY: setup demo test faults chaos idle lint format bench lock install uninstall check-install check-systemd clean
+.PHONY: setup demo screenshot test faults chaos idle lint format bench lock install uninstall check-install check-systemd clean
 
 setup: $(STAMP)
 
@@ -14,6 +14,11 @@ $(STAMP): requirements.lock pyproject.toml scripts/make-venv
 
 demo: $(STAMP)
 	.venv/bin/servicemanager demo --once
+
+# The picture in the README, anew: the demo's own time has to pass, about eight minutes.
+screenshot: $(STAMP)
+	./scripts/ensure-chromium
+	$(PY) scripts/screenshot.py
 
 test: $(STAMP)
 	./scripts/ensure-mariadb

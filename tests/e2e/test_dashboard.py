@@ -27,6 +27,7 @@ from support.web import Site
 USER, PASSWORD = "maria", "correct horse battery staple"
 #: So that the schedule does nothing while somebody looks.
 NEVER = "0 0 29 2 *"
+JOBS = ("DEVICES", "HISTORY", "STATISTICS", "EXPORT", "MESSAGES", "HOUSEKEEPING", "SELFCARE")
 DAYS = 5
 
 
@@ -58,12 +59,12 @@ def site(tmp_path_factory) -> Iterator[Site]:
         "PORT": str(site.port),
         "WEB_USER": USER,
         "WEB_PASSWORD": PASSWORD,
-        "SCHEDULER_CATCHUP": "0s",
-        **{f"SCHEDULER_{job}": NEVER for job in ("DEVICES", "HISTORY", "STATISTICS", "EXPORT", "MESSAGES", "SELFCARE")},
+        **{f"SCHEDULER_{job}": NEVER for job in JOBS},
     }
     running = start("run", environ=environ, folder=folder)
     try:
-        until(lambda: answers(site) == "MASTER")
+        until(lambda: answers(site) == "MASTER" or running.process.poll() is not None)
+        assert running.process.poll() is None
         yield site
     finally:
         running.process.terminate()

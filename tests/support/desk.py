@@ -97,7 +97,7 @@ class SampleDesk:
             undelivered=Undelivered(messages=1, oldest_at=now - timedelta(minutes=7)) if attention else _nothing(),
             figures=self._figures(now) if self._devices else None,
             problems=tuple(one.sentence for one in attention),
-            summary=_summary(attention),
+            summary=_summary(attention, bool(fleet)),
             attention=attention,
             fleet=fleet,
             readings=Readings(
@@ -235,7 +235,9 @@ class SampleDesk:
 _IS_A_DESK: type[Desk] = SampleDesk
 
 
-def _summary(attention: Sequence[Attention]) -> str:
+def _summary(attention: Sequence[Attention], counted: bool) -> str:
+    if not counted:
+        return "All is well: no device is registered yet, and every job is on time."
     if not attention:
         return "All is well: 1 501 of 1 502 devices are heard of, and every job is on time."
     return f"{attention[0].sentence} And {len(attention) - 1} more things to look at."
