@@ -7,7 +7,7 @@ import re
 from support.docs import DOCS, blocks
 
 RIGHTS = DOCS / "reference" / "grants-and-policy.md"
-ALWAYS, INTO_A_TABLE, INTO_FACTS, INDEX, HEALTH, ACCOUNTS = blocks(RIGHTS, "sql")
+ALWAYS, INTO_A_TABLE, INTO_FACTS, INDEX, PARTITIONS, HEALTH, ACCOUNTS = blocks(RIGHTS, "sql")
 GRANT = re.compile(r"GRANT ([\w, ]+?) +ON `IOTDB`\.`(\w+)` +TO 'servicemanager'@'%';")
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from servicemanager.cli import db_partition
 from servicemanager.cli.render import one_line, print_json, print_table
 from servicemanager.errors import ConfigurationError
 
@@ -19,6 +20,7 @@ _commands = typer.Typer(help="Look at the database, and put it and its archive r
 
 def register(app: typer.Typer) -> None:
     """Add the group to the application."""
+    db_partition.register(_commands)
     app.add_typer(_commands, name="db")
 
 

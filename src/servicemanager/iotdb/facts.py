@@ -26,6 +26,7 @@ from servicemanager.iotdb.spelling import (
     MySqlSpelling,
     SqliteSpelling,
     Statements,
+    literal,
 )
 from servicemanager.iotdb.stored import StoredTime, UtcTime, WallTime, snap, stored_micros
 from servicemanager.iotdb.window import SECOND, Calendar, Window
@@ -116,9 +117,13 @@ class Facts:
         where = " AND ".join((self._where(window), *spans))
         tx.exec_driver_sql(self._sql.roll_up(table, day.isoformat(), where, wide=self.shape.wide))
 
-    def count_dateless(self) -> int:
-        """Rows whose creationDate is NULL, no point in time, or before the year 1000: no window holds them."""
-        return self._count(self._sql.dateless(_EVER))
+    def count_dateless(self, since: datetime | None = None) -> int:
+        """Rows whose creationDate is NULL, no point in time, or before the year 1000: no window holds them.
+
+        With `since`, only those that the server sorts after that instant all the same.
+        """
+        dateless = self._sql.dateless(_EVER)
+        return self._count(f"({dateless}) AND {self._since(since)}" if since else dateless)
 
     def count_all(self) -> int:
         return self._count("1 = 1")
@@ -141,8 +146,7 @@ class Facts:
 
     def count_from(self, instant: datetime) -> int:
         """Rows that arrived at `instant` or later."""
-        start = self.time.to_stored(instant)
-        return self._count(f"creationDate >= '{start.isoformat(sep=' ', timespec='seconds')}'")
+        return self._count(self._since(instant))
 
     def within(self, window: Window, rows: pa.Table) -> pa.Table:
         """Those of `rows`, in READ_SCHEMA, that lie in `window`."""
@@ -218,6 +222,9 @@ class Facts:
         """Raise DatabaseRefused, with the GRANT, where rows may not be deleted."""
         with self._database.transaction() as connection:
             connection.exec_driver_sql(f"DELETE FROM {self.shape.table} WHERE 1 = 0")
+
+    def _since(self, instant: datetime) -> str:
+        return f"creationDate >= {literal(self.time.to_stored(instant))}"
 
     def _where(self, window: Window) -> str:
         return self._sql.where(self.time.to_stored(window.start_at), self.time.to_stored(window.end_at))
