@@ -25,7 +25,19 @@ from servicemanager.iotdb.upgrade import upgrade
 from support.cli import servicemanager
 from support.docs import blocks
 from support.exports import archived_rows, days_ago, make_job, run
-from support.grants import ACCOUNTS, ALWAYS, GRANT, HEALTH, INDEX, INTO_A_TABLE, INTO_FACTS, RIGHTS, give, grants
+from support.grants import (
+    ACCOUNTS,
+    ALWAYS,
+    GRANT,
+    HEALTH,
+    INDEX,
+    INTO_A_TABLE,
+    INTO_FACTS,
+    PARTITIONS,
+    RIGHTS,
+    give,
+    grants,
+)
 from support.housekeeping import OLD_ROWS
 from support.iotdb import ZONE, Iotdb, facts_ddl, mysql_iotdb, reading, sqlite_iotdb
 from support.messages import MESSAGES, make_cleanup
@@ -93,6 +105,23 @@ def test_an_account_with_the_rights_for_it_adds_the_index(site: Site, mysql_serv
     ran = servicemanager("db", "upgrade", "--facts-index", environ=environ, folder=site.folder)
     assert (ran.status, ran.sentences) == (0, []), ran.stderr
     assert site.iotdb.facts().shape.indexed
+
+
+def test_an_account_with_the_rights_for_it_lets_whole_partitions_go(site: Site, mysql_server, guest):
+    schema = site.environ["MYSQL_DATABASE"]
+    site.iotdb.execute(DDL, *MESSAGES)
+    site.iotdb.insert(ROWS)
+    give(mysql_server, schema, guest, grants(ALWAYS))
+    for statement in filter(str.strip, PARTITIONS.split(";")):
+        mysql_server.execute(statement.replace("IOTDB", schema).replace("'servicemanager'", f"'{guest}'"))
+    environ = site.environ | {"MYSQL_USER": guest}
+    ran = servicemanager("db", "partition", "--apply", environ=environ, folder=site.folder)
+    assert (ran.status, ran.sentences) == (0, []), ran.stderr
+    ran = servicemanager("export", "--json", environ=environ, folder=site.folder)
+    assert (ran.status, json.loads(ran.stdout)["notices"]) == (0, []), ran.stderr
+    assert json.loads(ran.stdout)["counts"]["partitions_dropped"] == 3
+    assert archived_rows(site.store) == Counter(ROWS)
+    assert site.iotdb.rows() == Counter()
 
 
 @pytest.fixture

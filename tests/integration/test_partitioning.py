@@ -185,18 +185,19 @@ def test_a_transaction_in_the_way_is_named_and_nothing_is_changed(iotdb):
 @ON_ONE
 def test_each_missing_right_is_refused_with_its_grant(iotdb):
     user, name = f"part_{iotdb.login.database[-12:]}", iotdb.login.database
+    upgrade(iotdb.database)
     everything = ["ALTER", "CREATE", "DELETE", "DROP", "INSERT", "LOCK TABLES", "SELECT"]
     iotdb.server.execute(f"CREATE USER {user} IDENTIFIED BY 'x'", f"GRANT ALL ON {name}.* TO {user}")
     database = open_mysql(Login(iotdb.login.hosts, user, name, "x"))
-    for missing in everything:
+    for missing in [*everything, "UPDATE"]:
         iotdb.server.execute(f"REVOKE ALL ON {name}.* FROM {user}", f"GRANT SELECT ON {name}.Facts TO {user}")
-        rest = ", ".join(right for right in everything if right != missing)
+        rest = ", ".join(right for right in everything if right != missing) + ", UPDATE" * (missing != "UPDATE")
         iotdb.server.execute(f"GRANT {rest} ON {name}.* TO {user}")
         database.close()
         facts = Facts.open(database, ZONE)
         obstacles = " ".join(plan_partitions(database, facts, facts.calendar(ZoneInfo(ZONE)), 1 << 50).obstacles)
         assert f"GRANT {', '.join(everything)} ON `{name}`.* TO '{user}'@'%';" in obstacles, missing
-    iotdb.server.execute(f"GRANT {', '.join(everything)} ON {name}.* TO {user}")
+    iotdb.server.execute(f"GRANT {', '.join(everything)}, UPDATE ON {name}.* TO {user}")
     database.close()
     facts = Facts.open(database, ZONE)
     assert plan_partitions(database, facts, facts.calendar(ZoneInfo(ZONE)), 1 << 50).obstacles == ()

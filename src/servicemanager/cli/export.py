@@ -114,6 +114,9 @@ _WORDS = {
     "bytes": "bytes put",
     "rows_late": "of them late, for days that were archived before",
     "rows_purged": "readings deleted from the database",
+    "partitions_purged": "of them with their partitions, by so many",
+    "rows_given_back": "readings given back from detached partitions",
+    "partitions_dropped": "empty partitions dropped",
     "rows_only_archived": "readings that stand only in the archive",
     "rows_left": "readings left for the next hours of export.window",
 }
@@ -156,6 +159,8 @@ def _print_plan(plan: ExportPlan, service: Service, *, json_output: bool) -> Non
         print_table(("day", "from", "until", "rows", "bytes, about", "what"), rows)
     else:
         sys.stdout.write("There is nothing to do.\n")
+    for partition in plan.partitions:
+        sys.stdout.write(f"Leaves as a whole: partition {one_line(partition.name)}, {partition.rows:,} rows.\n")
     sys.stdout.write(f"Purge: {plan.purge.value}.\n")
     for sentence in _pace(plan, zone):
         sys.stdout.write(f"{sentence}\n")

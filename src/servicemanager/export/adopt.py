@@ -18,9 +18,11 @@ from servicemanager.archive.objects import ObjectStore
 from servicemanager.archive.parquet import FOLDER, Label, Name, parse_key
 from servicemanager.archive.proof import sha256
 from servicemanager.errors import ArchiveRefused, ObjectMissing
+from servicemanager.export.detach import settle_all
 from servicemanager.export.purge import slices_of
 from servicemanager.export.seal import Sealed, adopt
 from servicemanager.export.tools import Tools
+from servicemanager.export.work import Tally
 from servicemanager.iotdb.engine import Database, database_uuid, write_meta
 from servicemanager.iotdb.fingerprint import total
 from servicemanager.iotdb.place import adopt_place
@@ -62,6 +64,8 @@ def adopt_identity(database: Database, store: ObjectStore) -> str:
 
 def adopt_objects(tools: Tools) -> Adoption:
     """Journal every object of the archive that the journal does not know."""
+    # What a backup was made in the middle of: rows that are in none of our objects would be taken for purged ones.
+    settle_all(tools, Tally(tools.context.counts, [], []), purge=False)
     with tools.database.transaction() as tx:
         tools.context.lease.pass_fence(tx)
         tools.rollups.clear_strangers(tx)

@@ -11,6 +11,7 @@ from servicemanager.archive import marker
 from servicemanager.archive.journal import Journal
 from servicemanager.archive.objects import ObjectStore
 from servicemanager.archive.proof import Stores
+from servicemanager.export.detach import Detaching, drop_emptied, settle_all
 from servicemanager.export.pace import Throttle
 from servicemanager.export.plan import ExportPlan, Hold, Purge
 from servicemanager.export.planning import Sources, Wishes, make_plan
@@ -62,18 +63,26 @@ class ExportJob:
         asked_at = throttle.clock()
         with self.database.reading() as connection:
             now = self.database.now(connection)
-        plan = self._plan(self._claim(tools))
-        tally = Tally(context.counts, _problems(plan), list(plan.notices))
+        claim, tally = self._claim(tools), Tally(context.counts, [], [])
+        plan = self._plan(claim)
         if plan.pace.opens_at:
             return self._wait(plan, tally)
         if plan.pace.closes_at:
             throttle.closes_at = asked_at + (plan.pace.closes_at - now).total_seconds()
+        if settle_all(tools, tally, purge=plan.purge is Purge.YES):
+            plan = self._plan(claim)  # which lacked the rows that were detached
         if plan.purge is Purge.YES:
             self.facts.check_delete()
-        execute(tools, plan, tally)
+        tally.problems += _problems(plan)
+        tally.notices += plan.notices
+        execute(tools, plan, tally, Detaching(tools, tally))
+        if plan.purge is Purge.YES and "rows_left" not in tally.counts:
+            drop_emptied(tools, plan.cutoff, tally)
         return JobResult(dict(tally.counts), tuple(tally.problems), tuple(tally.notices))
 
     def _wait(self, plan: ExportPlan, tally: Tally) -> JobResult:
+        tally.problems += _problems(plan)
+        tally.notices += plan.notices
         tally.counts.update(rows_left=plan.rows)
         tally.notices.append(
             f"Nothing was done, for export.window is {plan.pace.hours}: the next run within it does the work, "

@@ -88,6 +88,17 @@ class Held:
     what: str
     rows: int
     reason: Hold
+    #: Where they lie, as far as that is one stretch of time.
+    window: Window | None = None
+
+
+@dataclass(frozen=True)
+class PlannedPartition:
+    """A partition whose rows leave Facts together, once all windows of the plan within `span` are archived."""
+
+    name: str
+    span: Window
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -113,10 +124,15 @@ class ExportPlan:
     held: tuple[Held, ...] = ()
     notices: tuple[str, ...] = ()
     pace: Pace = Pace()
+    partitions: tuple[PlannedPartition, ...] = ()
 
     @property
     def rows(self) -> int:
         return sum(planned.rows for planned in self.windows)
+
+    def partition_of(self, window: Window) -> PlannedPartition | None:
+        """The one that takes the rows of `window` along; None where they are deleted one by one, or not at all."""
+        return next((each for each in self.partitions if each.span.covers(window)), None)
 
     def to_document(self) -> dict[str, object]:
         """For --json."""
@@ -129,6 +145,10 @@ class ExportPlan:
             "hours_close_at": self.pace.closes_at,
             "hours_open_at": self.pace.opens_at,
             "windows": [_describe(planned) for planned in self.windows],
+            "partitions": [
+                {"name": p.name, "start_at": p.span.start_at, "end_at": p.span.end_at, "rows": p.rows}
+                for p in self.partitions
+            ],
             "held": [{"what": h.what, "rows": h.rows, "reason": h.reason.value} for h in self.held],
             "notices": list(self.notices),
         }
@@ -253,13 +273,14 @@ def _fill(result: Cut, gap: Window, content: list[Bucket], day: date, bounds: Bo
     rows = sum(bucket.rows for bucket in content)
     if not bounds.indexed:
         if rows > bounds.day_rows:
-            result.held.append(Held(f"day {day}", rows, Hold.DAY_TOO_BIG))
+            result.held.append(Held(f"day {day}", rows, Hold.DAY_TOO_BIG, gap))
         else:
             result.windows.append(PlannedWindow(gap, day, rows, Action.ARCHIVE))
         return
     for window, count in _pieces(result, gap, content, bounds):
         if count > bounds.second_rows:
-            result.held.append(Held(f"second {window.start_at:%Y-%m-%d %H:%M:%S} UTC", count, Hold.SECOND_TOO_BIG))
+            what = f"second {window.start_at:%Y-%m-%d %H:%M:%S} UTC"
+            result.held.append(Held(what, count, Hold.SECOND_TOO_BIG, window))
         elif count:
             result.windows.append(PlannedWindow(window, day, count, Action.ARCHIVE))
 

@@ -13,6 +13,7 @@ from servicemanager.archive.objects import ObjectStore
 from servicemanager.archive.parquet import Name, day_folder, parse_key
 from servicemanager.config.hours import Hours
 from servicemanager.errors import ConfigurationError
+from servicemanager.export.detaching import Candidates, plan_detaching
 from servicemanager.export.plan import (
     Action,
     Bounds,
@@ -21,6 +22,7 @@ from servicemanager.export.plan import (
     Held,
     Hold,
     Pace,
+    PlannedPartition,
     PlannedWindow,
     Purge,
     cut,
@@ -71,11 +73,19 @@ def make_plan(sources: Sources, claim: Claim, wishes: Wishes) -> ExportPlan:
     calendar = facts.calendar(wishes.zone)
     purge = decide_purge(facts, claim, wishes)
     bounds = Bounds(facts.shape.indexed, _cutoff(calendar, now, wishes), purge=purge is Purge.YES)
-    result = _cut(facts, journal.windows(), calendar, bounds)
+    journaled = journal.windows()
+    result = _cut(facts, journaled, calendar, bounds)
     known, unknown = _without_unknown(sources.store, result.windows)
     windows, beyond = limit(known, wishes.max_rows)
     held = (*result.held, *unknown, *beyond, *_strays(facts, now))
-    return ExportPlan(bounds.cutoff, tuple(windows), purge, held, tuple(_notices(facts, now)), _pace(wishes, now))
+    notices = list(_notices(facts, now))
+    partitions: tuple[PlannedPartition, ...] = ()
+    if purge is Purge.YES:
+        left = [each.window for each in held if each.window] + [each.window for each in known[len(windows) :]]
+        partitions, hindered = plan_detaching(database, facts, Candidates(bounds.cutoff, windows, journaled, left))
+        notices += hindered
+    pace = _pace(wishes, now)
+    return ExportPlan(bounds.cutoff, tuple(windows), purge, held, tuple(notices), pace, partitions)
 
 
 def _pace(wishes: Wishes, now: datetime) -> Pace:
@@ -135,7 +145,7 @@ def _without_unknown(store: ObjectStore, windows: list[PlannedWindow]) -> tuple[
     days = {planned.creation_date + shift * _DAY for planned in new for shift in (-1, 0, 1)}
     found = [name.window for name in _named(store, days)]
     unknown = [planned for planned in new if any(planned.window.overlaps(window) for window in found)]
-    held = [Held(f"day {planned.creation_date}", planned.rows, Hold.UNKNOWN_OBJECTS) for planned in unknown]
+    held = [Held(f"day {each.creation_date}", each.rows, Hold.UNKNOWN_OBJECTS, each.window) for each in unknown]
     return [planned for planned in windows if planned not in unknown], held
 
 

@@ -15,10 +15,11 @@ import stamina
 
 from servicemanager.archive.journal import JournaledWindow, Part
 from servicemanager.archive.proof import prove_present, read_proven
-from servicemanager.errors import DatabaseBusy, DatabaseUnreachable, ServiceManagerError
+from servicemanager.errors import ArchiveRefused, DatabaseBusy, DatabaseUnreachable, ServiceManagerError
 from servicemanager.export.pace import Work
 from servicemanager.export.tools import Tools
 from servicemanager.iotdb.fingerprint import EMPTY, Fingerprint, total
+from servicemanager.iotdb.twins import unproven
 from servicemanager.iotdb.window import Window
 
 #: An object that was sealed longer ago than this is read again before its rows are deleted.
@@ -107,12 +108,27 @@ def _delete(tools: Tools, entry: JournaledWindow, piece: Slice, expected: Finger
         (locked,) = facts.fingerprints(tx, [piece.window], lock=expected != EMPTY)
         if locked != expected:
             raise SliceDiffers(expected.difference(locked))
+        if expected != piece.expected:
+            _refuse_detached(tx, piece.window)
         deleted = facts.delete(tx, piece.window) if locked.rows else 0
         if deleted != locked.rows:
             # A row arrived between the two statements, and would have gone with the others.
             raise SliceDiffers(f"{deleted} deleted against {locked.rows} archived rows")
         _mark(tools, tx, entry, piece)
         return deleted
+
+
+def _refuse_detached(tx: sa.Connection, window: Window) -> None:
+    """Rows that Facts lacks must not count as purged while they may be in a twin, to which they were detached.
+
+    No more can be detached before the end of the transaction, which has read Facts.
+    """
+    waiting = unproven(tx)
+    if waiting:
+        raise ArchiveRefused(
+            f"Facts lacks rows of {window}, and {', '.join(waiting)} may hold them, into which another run detached "
+            "some: the next export begins with those."
+        )
 
 
 def _mark(tools: Tools, tx: sa.Connection, entry: JournaledWindow, piece: Slice) -> None:

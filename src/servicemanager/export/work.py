@@ -6,8 +6,8 @@ Trouble with one window is put down and the next one is taken; what concerns the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -19,7 +19,7 @@ from servicemanager.archive.proof import sha256
 from servicemanager.errors import ArchiveDamaged, ArchiveRefused, ObjectCold, ObjectExists
 from servicemanager.export import legacy_csv
 from servicemanager.export.pace import HoursOver
-from servicemanager.export.plan import Action, ExportPlan, PlannedWindow, Purge
+from servicemanager.export.plan import Action, ExportPlan, PlannedPartition, PlannedWindow, Purge
 from servicemanager.export.purge import prove_objects, purge_slices, slices_of
 from servicemanager.export.read_ahead import Reading, read_ahead, read_window
 from servicemanager.export.reconcile import Differences, compare_window
@@ -27,10 +27,13 @@ from servicemanager.export.seal import Sealed, adopt, seal_rows, seal_window
 from servicemanager.export.tools import Tools
 from servicemanager.iotdb.fingerprint import EMPTY, Fingerprint
 from servicemanager.iotdb.rollups import Counted
+from servicemanager.iotdb.window import Window
 
 #: How often a window is compared again while rows keep arriving in it.
 _ROUNDS = 3
 _TROUBLE = (ArchiveDamaged, ArchiveRefused, ObjectCold)
+#: Whether a partition, all of whose windows are archived, has left Facts; else its rows are still there.
+Detach = Callable[[PlannedPartition], bool]
 
 
 @dataclass
@@ -42,37 +45,78 @@ class Tally:
     notices: list[str]
 
 
-def execute(tools: Tools, plan: ExportPlan, tally: Tally) -> None:
+def execute(tools: Tools, plan: ExportPlan, tally: Tally, detach: Detach) -> None:
     progress = tools.context.progress
     progress.expect("archived", sum(p.rows for p in plan.windows if p.action is not Action.PURGE))
     progress.expect("purged", plan.rows if plan.purge is Purge.YES else 0)
-    left = [planned.rows for planned in plan.windows]
+    left = {planned.window: planned.rows for planned in plan.windows}
     try:
-        _execute(tools, plan, tally, left)
+        archived = _execute(tools, plan, tally, left)
+        for partition in plan.partitions:
+            entries = [entry for entry in archived if partition.span.covers(entry.window)]
+            whole = len(entries) == sum(partition.span.covers(planned.window) for planned in plan.windows)
+            _leave(tools, partition, entries, tally, detach if whole else _stays)
+            left = {window: rows for window, rows in left.items() if not partition.span.covers(window)}
     except HoursOver as over:
-        tally.counts.update(rows_left=sum(left))
+        tally.counts.update(rows_left=sum(left.values()))
         tally.notices.append(str(over))
 
 
-def _execute(tools: Tools, plan: ExportPlan, tally: Tally, left: list[int]) -> None:
-    """`left` are the rows of the windows that are not done yet, in the plan's order."""
+def _execute(tools: Tools, plan: ExportPlan, tally: Tally, left: dict[Window, int]) -> list[JournaledWindow]:
+    """The windows that are archived; of those, the rows of whole partitions are still in Facts.
+
+    What is read ahead keeps the table in use, so none could leave it before. `left` are the rows of each window that
+    is not done yet.
+    """
     progress = tools.context.progress
-    journaled = _journaled(tools, plan)
+    journaled, archived = _journaled(tools, plan), []
     new, purge = [p for p in plan.windows if p.action is Action.ARCHIVE], plan.purge is Purge.YES
     with closing(read_ahead(tools, new, purge=purge)) as readings:
         for planned, entry in journaled:
             tools.throttle.check()
             tools.context.checkpoint()
             reading = next(readings) if planned.action is Action.ARCHIVE else None
-            try:
+            partition = plan.partition_of(planned.window)
+            with _going_on(tools, planned.window, tally):
                 settled = _archive(tools, planned.action, entry, reading, tally)
-                _settle(tools, entry, settled, tally, purge=purge)
-            except _TROUBLE as error:
-                tally.problems.append(str(error))
-                progress.say("window failed", window=str(planned.window), error=str(error))
-            else:
+                if partition:
+                    _reconciled(tools, entry, settled, tally)
+                else:
+                    _settle(tools, entry, settled, tally, purge=purge)
+                archived.append(entry)
                 progress.say("window done", window=str(planned.window), rows=planned.rows, action=planned.action.value)
-            left.pop(0)
+            if not partition:
+                del left[planned.window]
+    return archived
+
+
+def _leave(
+    tools: Tools, partition: PlannedPartition, entries: list[JournaledWindow], tally: Tally, detach: Detach
+) -> None:
+    """Let a partition's rows leave Facts: together or, where that can't be, one by one."""
+    tools.context.checkpoint()
+    with _going_on(tools, partition.span, tally):
+        if detach(partition):
+            return
+    for entry in entries:
+        tools.context.checkpoint()
+        with _going_on(tools, entry.window, tally):
+            _purge(tools, entry, {}, tally)
+
+
+def _stays(_: PlannedPartition) -> bool:
+    return False
+
+
+@contextmanager
+def _going_on(tools: Tools, window: Window, tally: Tally) -> Iterator[None]:
+    """Put trouble with one window down, and go on after it."""
+    try:
+        yield
+    except _TROUBLE as error:
+        if str(error) not in tally.problems:
+            tally.problems.append(str(error))
+        tools.context.progress.say("window failed", window=str(window), error=str(error))
 
 
 def _journaled(tools: Tools, plan: ExportPlan) -> list[tuple[PlannedWindow, JournaledWindow]]:
@@ -108,21 +152,25 @@ def _archive(tools: Tools, action: Action, entry: JournaledWindow, reading: Read
     sealed = seal_window(tools, label, reading or read_window(tools, label.window))
     if sealed is None:
         return Settled.NO_ROWS
-    return Settled.AGREED if _deliver(tools, entry, sealed, tally) else Settled.UNKNOWN
+    return Settled.AGREED if deliver(tools, entry, sealed, tally) else Settled.UNKNOWN
 
 
 def _settle(tools: Tools, entry: JournaledWindow, settled: Settled, tally: Tally, *, purge: bool) -> None:
     """Archive what the archive lacks, and purge where that is asked."""
     if settled is Settled.NO_ROWS:
         return
-    known = _reconcile(tools, entry, tally) if settled is Settled.UNKNOWN else {}
+    known = _reconciled(tools, entry, settled, tally)
     if purge:
         _purge(tools, entry, known, tally)
     else:
         _note_gone(tools, entry, known)
 
 
-def _deliver(tools: Tools, entry: JournaledWindow, sealed: Sealed, tally: Tally) -> bool:
+def _reconciled(tools: Tools, entry: JournaledWindow, settled: Settled, tally: Tally) -> Mapping[int, Fingerprint]:
+    return _reconcile(tools, entry, tally) if settled is Settled.UNKNOWN else {}
+
+
+def deliver(tools: Tools, entry: JournaledWindow, sealed: Sealed, tally: Tally) -> bool:
     """Put and journal; False when another object was there, which then is journaled for what it holds."""
     tools.context.checkpoint()
     store, label = tools.stores.current, sealed.label
@@ -162,13 +210,13 @@ def _reconcile(tools: Tools, entry: JournaledWindow, tally: Tally) -> Mapping[in
     """Archive what the archive lacks of this window; what was found is all archived when this returns."""
     for _ in range(_ROUNDS):
         found = compare_window(tools, entry)
-        if not found.new or _deliver(tools, entry, _further(tools, entry, found, tally), tally):
+        if not found.new or deliver(tools, entry, further(tools, entry, found, tally), tally):
             _report_vanished(entry, found, tally)
             return found.known
     raise ArchiveDamaged(f"Other objects keep appearing in {entry.window}: is another program writing there?")
 
 
-def _further(tools: Tools, entry: JournaledWindow, found: Differences, tally: Tally) -> Sealed:
+def further(tools: Tools, entry: JournaledWindow, found: Differences, tally: Tally) -> Sealed:
     """A further generation, of the rows that the archive lacks."""
     label = Label(tools.uuid, entry.window, entry.creation_date, found.generation)
     slices = [(piece.number, piece.window) for piece in found.slices]

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
-from servicemanager.iotdb.columns import INTEGERS, STORED, STRINGS
+from servicemanager.iotdb.columns import COLUMNS, INTEGERS, STORED, STRINGS
 from servicemanager.iotdb.engine import Database
 from servicemanager.iotdb.fingerprint import EMPTY, Count, Fingerprint
 from servicemanager.iotdb.reader import READ_SCHEMA, iter_mysql, iter_sqlite
@@ -202,6 +202,16 @@ class Facts:
         counts = tuple(next(counted) if name in self.shape.nullable else rows for name in names)
         return Fingerprint(rows, counts, tuple(sums), bound)
 
+    def fingerprint_whole(self, connection: sa.Connection) -> Fingerprint:
+        """Of all rows, whatever their dates."""
+        return self._to_fingerprint(connection.exec_driver_sql(self._sql.fingerprints("1 = 1")).one()[1:])
+
+    def count_outside(self, connection: sa.Connection, window: Window) -> int:
+        """Rows that do not lie in `window`, those without a date among them."""
+        where = self._sql.outside(self.time.to_stored(window.start_at), self.time.to_stored(window.end_at))
+        query = f"SELECT COUNT(*) FROM {self.shape.table} WHERE {where}"
+        return int(connection.exec_driver_sql(query).scalar_one())
+
     def count_bound(self, connection: sa.Connection, windows: Sequence[Window]) -> list[Count]:
         """Of what `fingerprints` counts only what binds rows together: half the work for the server."""
         if self.shape.indexed or len(windows) < _MANY:
@@ -217,6 +227,16 @@ class Facts:
         """Delete the rows of `window` and return how many there were. The caller decides whether to commit."""
         query = f"DELETE FROM {self.shape.table} WHERE {self._where(window)}"
         return connection.exec_driver_sql(query).rowcount
+
+    def move(self, connection: sa.Connection, target: str, window: Window | None) -> tuple[int, int]:
+        """Rows of `window`, or all, into the table `target`: how many got there, and how many left this one.
+
+        The caller decides whether to commit.
+        """
+        names, where = ",".join((*COLUMNS, "creationDate")), self._where(window) if window else "1 = 1"
+        source = f"{self.shape.table} WHERE {where}"
+        into = connection.exec_driver_sql(f"INSERT INTO {target} ({names}) SELECT {names} FROM {source}").rowcount
+        return into, connection.exec_driver_sql(f"DELETE FROM {source}").rowcount
 
     def check_delete(self) -> None:
         """Raise DatabaseRefused, with the GRANT, where rows may not be deleted."""

@@ -182,6 +182,19 @@ def _gib(size: int) -> str:
     return f"{size / (1 << 30):,.1f} GiB"
 
 
+def hindrances(database: Database) -> Iterator[str]:
+    """Why no partition can leave Facts as a whole, although the table is partitioned for that."""
+    query = (
+        "SELECT COUNT(*) FROM information_schema.TRIGGERS "
+        "WHERE EVENT_OBJECT_SCHEMA = DATABASE() AND EVENT_OBJECT_TABLE = 'Facts'"
+    )
+    with database.reading() as connection:
+        triggers = connection.exec_driver_sql(query).scalar_one()
+    if triggers:
+        yield "Facts has triggers, which rows that leave with their partition would pass by."
+    yield from _missing_rights(database)
+
+
 def _missing_rights(database: Database) -> Iterator[str]:
     """What the change and the purge by partitions need besides; asked by statements that can't succeed."""
     probes = (
@@ -189,6 +202,7 @@ def _missing_rights(database: Database) -> Iterator[str]:
         f"SELECT 1 FROM {TWIN}probe",
         f"DELETE FROM {TWIN}probe",
         "LOCK TABLES sm_migration READ",
+        "UPDATE sm_detached SET term = 0 WHERE 1 = 0",
     )
     for probe in probes:
         try:
@@ -205,8 +219,11 @@ def _missing_rights(database: Database) -> Iterator[str]:
 def grant(database: Database) -> str:
     """The names of the tables that partitions are detached into change, so no right on a single table will do."""
     schema = database.place.rsplit("/", 1)[-1]
-    rights = "ALTER, CREATE, DELETE, DROP, INSERT, LOCK TABLES, SELECT"
-    return f"Partitions need, on the schema: GRANT {rights} ON `{schema}`.* TO {database.account()};"
+    rights, account = "ALTER, CREATE, DELETE, DROP, INSERT, LOCK TABLES, SELECT", database.account()
+    return (
+        f"Partitions need, on the schema: GRANT {rights} ON `{schema}`.* TO {account}; "
+        f"GRANT UPDATE ON `{schema}`.`sm_detached` TO {account};"
+    )
 
 
 def _unique_keys(inspector: Any) -> list[list[str]]:

@@ -143,6 +143,11 @@ class Statements:
         none = f"({self.spelling.seconds})" if self.guarded else "creationDate"
         return f"{none} IS NULL OR creationDate < {literal(first)}"
 
+    def outside(self, start: datetime, end: datetime) -> str:
+        """The rows that are not between the two, those without a date among them; by index where it can be."""
+        spans = f"creationDate < {literal(start)} OR creationDate >= {literal(end)} OR creationDate IS NULL"
+        return f"{spans} OR ({self.spelling.seconds}) IS NULL" if self.guarded else spans
+
     def select(self, where: str) -> str:
         return f"SELECT {','.join(COLUMNS)}, {self.spelling.micros} AS {STORED} FROM {self.table} WHERE {where}"
 

@@ -251,6 +251,17 @@ outbox = sa.Table(
     sa.Column("error", sa.Text),
 )
 
+#: Partitions on their way out of Facts: which table holds what was in there, and how far that has come.
+detached = sa.Table(
+    "sm_detached",
+    ours,
+    _text("name", 64, primary_key=True),
+    _text("partition_name", 64),
+    *(sa.Column(name, Instant, nullable=False) for name in ("start_at", "end_at")),
+    sa.Column("term", sa.BigInteger, nullable=False),
+    _text("state", 20),
+)
+
 # Statistics. The moments of what the archive holds, by local day of arrival ...
 
 

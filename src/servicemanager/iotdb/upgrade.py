@@ -98,6 +98,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """CREATE TABLE IF NOT EXISTS sm_silence_note (
           silence_id BIGINT NOT NULL PRIMARY KEY, added_by VARCHAR(255) NOT NULL) {table}""",
     ),
+    (
+        """CREATE TABLE IF NOT EXISTS sm_detached (
+          name VARCHAR(64) NOT NULL PRIMARY KEY, partition_name VARCHAR(64) NOT NULL, start_at DATETIME(6) NOT NULL,
+          end_at DATETIME(6) NOT NULL, term BIGINT NOT NULL, state VARCHAR(20) NOT NULL) {table}""",
+    ),
 )
 
 _FIRST = """CREATE TABLE IF NOT EXISTS sm_migration (
