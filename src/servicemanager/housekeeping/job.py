@@ -1,8 +1,11 @@
-"""The job `housekeeping`: deletes what the table of retentions lets go, a small chunk by primary key at a time."""
+"""The job `housekeeping`: deletes what the table of retentions lets go, a small chunk by primary key at a time.
+
+It also sees to the partitions of the days to come, where Facts has such.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -23,6 +26,8 @@ class HousekeepingJob:
     """One pass over all retentions; what it deleted is counted by table."""
 
     database: Database
+    #: Adds partitions: how many, and what kept it from that.
+    keep_ahead: Callable[[], tuple[int, str]] = lambda: (0, "")
     retentions: Sequence[Retention] = RETENTIONS
     chunk: int = CHUNK
     name: str = "housekeeping"
@@ -33,7 +38,10 @@ class HousekeepingJob:
             now = self.database.now(connection)
         for each in self.retentions:
             self._clear(context, each, now)
-        return JobResult(dict(context.counts))
+        context.checkpoint()
+        added, hindered = self.keep_ahead()
+        context.counts.update({"partitions_added": added} if added else {})
+        return JobResult(dict(context.counts), notices=(hindered,) if hindered else ())
 
     def _clear(self, context: JobContext, each: Retention, now: datetime) -> None:
         last = -1

@@ -15,6 +15,9 @@ import sqlalchemy as sa
 from servicemanager.errors import DatabaseBusy, DatabaseRefused, ServiceManagerError
 from servicemanager.iotdb.engine import Database
 from servicemanager.iotdb.facts import Facts
+from servicemanager.iotdb.partition_ahead import SHORT, look_ahead
+from servicemanager.iotdb.partitions import read_layout
+from servicemanager.iotdb.twins import unproven
 
 FACTS_INDEX = "ALTER TABLE Facts ADD INDEX facts_creation (creationDate)"
 #: Longer ones keep the server from cleaning up behind deleted rows.
@@ -120,16 +123,26 @@ def _table(database: Database, facts: Facts, cutoff: datetime) -> Iterator[Findi
         advice = "Each day is a scan of the whole table. Add it with: servicemanager db upgrade --facts-index"
         yield Finding("index on creationDate", "no", Grade.ADVICE, advice)
     if database.dialect == "mysql":
-        yield _partitions(database)
+        yield from _partitions(database, facts)
     yield from _rows(database, facts, cutoff)
 
 
-def _partitions(database: Database) -> Finding:
-    query = (
-        "SELECT COUNT(PARTITION_NAME) FROM information_schema.PARTITIONS "
-        "WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'Facts'"
-    )
-    return Finding("partitions of Facts", _one(database, query))
+def _partitions(database: Database, facts: Facts) -> Iterator[Finding]:
+    layout, ahead = read_layout(database), look_ahead(database, facts)
+    with database.reading() as connection:
+        now, waiting = database.now(connection), unproven(connection)
+    if ahead is None:
+        yield Finding("partitions of Facts", layout.otherwise or "none")
+    else:
+        found = f"{len(layout.partitions)} by days of arrival, up to {ahead.until:%Y-%m-%d %H:%M} UTC"
+        if ahead.rows_beyond or ahead.until - now < SHORT:
+            advice = "Days to come lack a partition, or have rows already: servicemanager db partition --apply."
+            yield Finding("partitions of Facts", found, Grade.ADVICE, advice)
+        else:
+            yield Finding("partitions of Facts", found)
+    if waiting:
+        advice = "Rows of Facts may wait in there, which a run detached: the next export begins with them."
+        yield Finding("detached partitions", ", ".join(waiting), Grade.ADVICE, advice)
 
 
 def _rows(database: Database, facts: Facts, cutoff: datetime) -> Iterator[Finding]:

@@ -10,18 +10,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from servicemanager.iotdb.engine import Database
-from servicemanager.iotdb.facts import Facts
 from servicemanager.iotdb.spelling import literal
 from servicemanager.iotdb.window import SECOND, Calendar, Window, from_epoch, to_epoch
 
+if TYPE_CHECKING:
+    # It brings pyarrow, which whoever only looks at what was measured does without.
+    from servicemanager.iotdb.facts import Facts
+
 #: So many days after today have a partition of their own.
 AHEAD_DAYS = 14
-#: From so few on somebody is told.
-SHORT_DAYS = 3
 OLDER, FUTURE = "p_older", "p_future"
 #: No table of the platform begins so: rows that were detached from Facts wait in such a one until they are proven.
 TWIN = "sm_twin_"

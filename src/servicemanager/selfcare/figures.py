@@ -16,7 +16,7 @@ _NAME = "selfcare"
 _REMEMBERED = timedelta(hours=24)
 #: A rate over less than this says little: a file that is being built comes and goes.
 _TELLING = timedelta(hours=1)
-_INSTANTS = ("measured_at", "oldest_at", "cutoff", "archived_at", "verified_at", "undelivered_at")
+_INSTANTS = ("measured_at", "oldest_at", "cutoff", "archived_at", "verified_at", "undelivered_at", "partitions_until")
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,9 @@ class Figures:
     host: str
     staging_free: int | None
     samples: tuple[Free, ...] = ()
+    #: How far the partitions of Facts reach, where it has such by days, and how many rows came to lie beyond.
+    partitions_until: datetime | None = None
+    rows_beyond: int = 0
 
     def after(self, before: Figures | None) -> Figures:
         """These, with what the machine's disk looked like earlier today."""
@@ -88,6 +91,6 @@ def load_figures(database: Database) -> Figures | None:
 
 
 def _from_plain(value: dict[str, Any]) -> Figures:
-    instants = {name: value[name] and datetime.fromisoformat(value[name]) for name in _INSTANTS}
+    instants = {n: datetime.fromisoformat(value[n]) for n in _INSTANTS if value.get(n)}
     samples = tuple(Free(**sample) for sample in value["samples"])
     return Figures(**{**value, **instants, "samples": samples})

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from servicemanager.alerts.outbox import Outbox
 from servicemanager.alerts.trouble import Troubles
 from servicemanager.iotdb.engine import Database
+from servicemanager.iotdb.partition_ahead import Ahead
 from servicemanager.iotdb.tables import archive_object
 from servicemanager.jobs.job import JobContext, JobResult
 from servicemanager.selfcare.figures import Figures, load, save
@@ -39,6 +40,7 @@ class SelfcareJob:
     staging: Path
     due: Callable[[datetime], Due | None]
     late: Callable[[sa.Connection, datetime], Sequence[LateJob]]
+    ahead: Callable[[], Ahead | None] = lambda: None
     name: str = "selfcare"
     lease_name: str = "job:selfcare"
 
@@ -58,6 +60,7 @@ class SelfcareJob:
 
     def _measure(self, now: datetime) -> Figures:
         due = self.due(now)
+        ahead = self.ahead()
         waiting = Outbox(self.database).undelivered()
         with self.database.reading() as connection:
             newest = sa.select(sa.func.max(archive_object.c.sealed_at), sa.func.max(archive_object.c.verified_at))
@@ -73,6 +76,8 @@ class SelfcareJob:
             undelivered_at=waiting.oldest_at,
             host=socket.gethostname(),
             staging_free=_free(self.staging),
+            partitions_until=ahead.until if ahead else None,
+            rows_beyond=ahead.rows_beyond if ahead else 0,
         )
 
 

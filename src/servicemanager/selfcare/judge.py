@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from servicemanager.alerts.incident import Scope
 from servicemanager.alerts.text import lasting
 from servicemanager.alerts.trouble import Finding
+from servicemanager.iotdb.partition_ahead import SHORT
 from servicemanager.selfcare.figures import Figures
 
 SCOPE = Scope(prefixes=("job:", "selfcare:"))
@@ -45,6 +46,7 @@ def judge(figures: Figures, late: Iterable[LateJob], limits: Limits) -> Iterator
     yield from _verified(figures, limits)
     yield from _undelivered(figures, limits)
     yield from _disk(figures, limits)
+    yield from _partitions(figures)
 
 
 def _late(job: LateJob) -> Finding:
@@ -111,4 +113,25 @@ def _disk(figures: Figures, limits: Limits) -> Iterator[Finding]:
             f"the disk of {figures.host} fills up",
             f"The folder export.localDirectory on {figures.host} has {free / (1 << 20):,.0f} MiB left{rate}: make room "
             "there, or name another folder.",
+        )
+
+
+def _partitions(figures: Figures) -> Iterator[Finding]:
+    until = figures.partitions_until
+    if until is None:
+        return
+    if figures.rows_beyond:
+        yield Finding(
+            "selfcare:partitions",
+            "readings get into the last partition",
+            f"Facts has partitions for arrivals up to {until:%Y-%m-%d %H:%M} UTC, and readings came to lie beyond. "
+            "Either days lack a partition, and `servicemanager db partition --apply` gives them theirs while inserts "
+            "wait, or the clock of a gateway is ahead.",
+        )
+    elif until - figures.measured_at < SHORT:
+        yield Finding(
+            "selfcare:partitions",
+            "partitions run short",
+            f"Facts has partitions for arrivals up to {until:%Y-%m-%d %H:%M} UTC only: `servicemanager run-job "
+            "housekeeping` adds more, or says what keeps it from that.",
         )

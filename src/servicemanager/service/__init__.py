@@ -247,8 +247,9 @@ class Service:
 
     def housekeeping_job(self, database: Database) -> HousekeepingJob:
         from servicemanager.housekeeping.job import HousekeepingJob
+        from servicemanager.service.partitions import keep_ahead
 
-        return HousekeepingJob(database)
+        return HousekeepingJob(database, lambda: keep_ahead(self, database))
 
     def facts(self, database: Database) -> Facts:
         """Raises DatabaseRefused where the table is not the platform's."""

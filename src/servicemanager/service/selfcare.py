@@ -10,6 +10,7 @@ from servicemanager.scheduler.cron import Schedule
 from servicemanager.scheduler.due import is_overdue
 from servicemanager.selfcare.judge import LateJob, Limits
 from servicemanager.service import Service
+from servicemanager.service.partitions import look_ahead
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -36,6 +37,7 @@ def selfcare_job(service: Service, database: Database, console: TextIO | None) -
         settings.export.local_directory,
         lambda now: _due(service, database, now),
         lambda connection, now: late_jobs(settings, History(database), connection, now),
+        lambda: look_ahead(service, database),
     )
 
 
