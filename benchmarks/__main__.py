@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from benchmarks import export, health, statistics
+from benchmarks import export, health, partitions, statistics
 from benchmarks.harness import SERVER_OPTIONS, Run, report, save
 
 from support.mariadb import private_server
@@ -31,6 +31,7 @@ def main() -> None:
         # What statistics cost is told at the last size only: most of it does not go by rows.
         parts = [partial(export.measure, server, rows, Path(folder)) for rows in sizes]
         parts += [partial(statistics.measure, server, sizes[-1], Path(folder)), partial(health.measure, server)]
+        parts.append(partial(partitions.measure, server, Path(folder)))
         runs: list[Run] = []
         for measure in parts:
             runs += measure()

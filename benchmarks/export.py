@@ -26,7 +26,7 @@ _PACE = 5_000
 _UNDISTURBED = 20.0
 #: It takes minutes for these already.
 _PT_ARCHIVER_ROWS = 1_000_000
-_INSERT = (
+INSERT = (
     "INSERT INTO Facts (channel, year, month, day, week_day, hour, minute, second, device_group, device, sensor, data)"
     " VALUES ('temperature', 2026, 11, 24, 3, 12, 0, 0, 'shop 1', 'board 1', 1, 220)"
 )
@@ -70,12 +70,12 @@ def _with_index(server: Server, rows: int, tsv: Path, s3: S3Server, folder: Path
 def _throttled(server: Server, tsv: Path, s3: S3Server, folder: Path, found: Run) -> None:
     """What the gateway notices of an export with purge that keeps to a pace: a part of it is enough to tell."""
     _fill(server, tsv)
-    with gateway(server, DATABASE, _INSERT) as waits:
+    with gateway(server, DATABASE, INSERT) as waits:
         time.sleep(_UNDISTURBED)
     idle = found.add(Measured("p99 of the gateway's inserts, undisturbed", p99_ms(waits) / 1000))
     _, environ = _environment(server, s3, folder)
     paced = {**environ, "EXPORT_MAXROWSPERSECOND": str(_PACE)}
-    with gateway(server, DATABASE, _INSERT) as waits:
+    with gateway(server, DATABASE, INSERT) as waits:
         run("throttled", [SERVICEMANAGER, "export", "--max-rows", str(_PACE * 20)], paced)
     found.add(Measured(f"the same during an export with purge, {_PACE:,} rows/s", p99_ms(waits) / 1000), idle, 1.2)
 
@@ -92,7 +92,7 @@ def _without_index(server: Server, rows: int, tsv: Path, s3: S3Server, folder: P
 
 def _inserting(server: Server, act: Callable[[], Measured]) -> Measured:
     """While a gateway inserts."""
-    with gateway(server, DATABASE, _INSERT) as waits:
+    with gateway(server, DATABASE, INSERT) as waits:
         line = act()
     line.p99_ms = p99_ms(waits)
     return line
@@ -111,11 +111,11 @@ def _drain(server: Server) -> Measured:
 def _fill(server: Server, tsv: Path) -> None:
     server.execute(f"DROP DATABASE IF EXISTS {DATABASE}", f"CREATE DATABASE {DATABASE}")
     server.execute(facts_ddl(), database=DATABASE)
-    _load(server, tsv, "Facts")
+    load(server, tsv, "Facts")
     server.execute("ANALYZE TABLE Facts", database=DATABASE)
 
 
-def _load(server: Server, tsv: Path, table: str) -> None:
+def load(server: Server, tsv: Path, table: str) -> None:
     load = f"SET time_zone='+00:00'; LOAD DATA LOCAL INFILE '{tsv}' INTO TABLE {table}"
     subprocess.run([*_client(server), "-e", load], check=True, stdout=subprocess.DEVNULL)
 
@@ -123,7 +123,7 @@ def _load(server: Server, tsv: Path, table: str) -> None:
 def _load_elsewhere(server: Server, tsv: Path) -> Measured:
     server.execute("CREATE TABLE Loaded LIKE Facts", database=DATABASE)
     begin = time.perf_counter()
-    _load(server, tsv, "Loaded")
+    load(server, tsv, "Loaded")
     line = Measured("LOAD DATA of the same rows", time.perf_counter() - begin)
     server.execute("DROP TABLE Loaded", database=DATABASE)
     return line
