@@ -9,7 +9,6 @@ from http import HTTPStatus
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
@@ -22,10 +21,11 @@ from servicemanager.web.crashes import Crashes
 from servicemanager.web.desk import Desk
 from servicemanager.web.gate.paths import is_api
 from servicemanager.web.gate.signing import Form, bare_form, sign_in_router
+from servicemanager.web.metrics import page as metrics
 from servicemanager.web.negotiation import prefers_page
 from servicemanager.web.pages.errors import page_of
-from servicemanager.web.pages.overview import first_page
 from servicemanager.web.pages.render import Frame, page
+from servicemanager.web.role import Application, RolePage
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
@@ -48,13 +48,22 @@ def make_app(face: Face, desk: Desk | None = None, frame: Frame | None = None) -
 
     Without `desk` and `frame` that, and how the instance is, is all.
     """
-    app = FastAPI(title="ServiceManager", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    server = f"{face.server}/{__version__}"
+    app = Application(
+        RolePage(face.role, server),
+        title="ServiceManager",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+    )
     app.router.redirect_slashes = False
     app.state.desk, app.state.frame = desk, frame
-    _add_role(app, face)
+    _add_health(app, face, {"Server": server, "Cache-Control": "no-store"})
     app.include_router(sign_in_router(_form_page if frame else bare_form))
     if desk and frame:
         app.include_router(make_router())
+        app.include_router(metrics.router)
         pages.install(app)
         app.add_middleware(Crashes, answer=show)
         for kind in (ServiceManagerError, HTTPException, RequestValidationError):
@@ -86,15 +95,7 @@ def _form_page(request: Request, form: Form) -> Response:
     return page(request, "sign-in.html", form.status, next=form.next, user=form.user, mistake=form.mistake)
 
 
-def _add_role(app: FastAPI, face: Face) -> None:
-    headers = {"Server": f"{face.server}/{__version__}", "Cache-Control": "no-store"}
-
-    @app.api_route("/", methods=["GET", "HEAD"])
-    async def role(request: Request) -> Response:
-        if app.state.desk and prefers_page(",".join(request.headers.getlist("accept"))):
-            return await run_in_threadpool(first_page, request)
-        return PlainTextResponse(face.role(), headers={**headers, "Vary": "Accept"})
-
+def _add_health(app: FastAPI, face: Face, headers: dict[str, str]) -> None:
     @app.get("/healthz")
     async def alive() -> Response:
         return PlainTextResponse("alive\n", headers=headers)

@@ -24,7 +24,8 @@ _LONGEST_HEAD = 16 * 1024
 def listen(address: str, port: int) -> socket.socket:
     """A socket that nobody else has. Raises ServiceManagerError with the remedy."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # The protocol by name: only then does asyncio send what it has at once, instead of waiting 40 ms for more.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((address, port))
