@@ -171,7 +171,7 @@ def use_everything(iotdb: Iotdb, account: str, store: ObjectStore, staging) -> N
             assert publish(mine, store, **wishes).problems == ()
         run(make_job(mine, store, staging))
         run(make_cleanup(mine))
-        run(HousekeepingJob(database))
+        run(HousekeepingJob(database), asked_by="maria")
         journal, stores = Journal(database), Stores(store, open_store)
 
         def note(known) -> None:

@@ -37,8 +37,8 @@ def make_job(iotdb: Iotdb, store: ObjectStore, staging: Path, *, slice_rows: int
     return ExportJob(iotdb.database, iotdb.facts(), store, open_store, staging, asked, slice_rows=slice_rows, **options)
 
 
-def run(job: ExportJob, lease: timedelta = LEASE) -> JobResult:
-    return Runner(job.database, lease, Silence(), threading.Event()).run(job)
+def run(job: ExportJob, lease: timedelta = LEASE, asked_by: str | None = None) -> JobResult:
+    return Runner(job.database, lease, Silence(), threading.Event()).run(job, asked_by=asked_by)
 
 
 def restore(
