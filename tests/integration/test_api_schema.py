@@ -22,7 +22,7 @@ def test_answers_conform_to_the_document_whatever_is_asked(office, tmp_path):
             [
                 *(SCHEMATHESIS, "--config-file", tmp_path / "config.toml"),
                 *("run", f"{site.url}/api/v1/openapi.json", "--header", f"Authorization: {CREDENTIALS}"),
-                *("--checks", "all", "--max-examples", "3", "--max-time", "20", "--generation-deterministic"),
+                *("--checks", "all", "--max-examples", "3", "--max-time", "15", "--generation-deterministic"),
                 *("--no-color", "--warnings", "off"),
             ],
             cwd=tmp_path,
