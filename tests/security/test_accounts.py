@@ -195,19 +195,19 @@ def test_a_session_that_was_ended_on_one_instance_is_over_on_the_other(platform)
         assert other.get("/devices", Cookie=cookie).status == 200
         one.post("/sign-out", {"csrf": token}, Cookie=cookie)
         assert one.get("/devices", Cookie=cookie).status == 401
-        until(lambda: platform.rows("SELECT * FROM sm_meta WHERE name LIKE 'web.ended:%%'"))
+        until(lambda: platform.rows("SELECT * FROM sm_meta WHERE name LIKE 'session_ended:%%'"))
         platform.pass_time()
         until(lambda: other.get("/devices", Cookie=cookie).status == 401)
 
 
 def test_what_ended_long_ago_is_cleared_away(platform):
-    platform.execute("INSERT INTO sm_meta VALUES ('web.ended:old', '2020-01-01T00:00:00+00:00')")
+    platform.execute("INSERT INTO sm_meta VALUES ('session_ended:old', '2020-01-01T00:00:00+00:00')")
     with platform.site() as guarded:
         cookie, token = guarded.signed_in()
         guarded.post("/sign-out", {"csrf": token}, Cookie=cookie)
         guarded.get("/devices", Cookie=cookie)
-        until(lambda: len(platform.rows("SELECT * FROM sm_meta WHERE name LIKE 'web.ended:%%'")) == 1)
-    assert platform.rows("SELECT * FROM sm_meta WHERE name = 'web.ended:old'") == []
+        until(lambda: len(platform.rows("SELECT * FROM sm_meta WHERE name LIKE 'session_ended:%%'")) == 1)
+    assert platform.rows("SELECT * FROM sm_meta WHERE name = 'session_ended:old'") == []
 
 
 def test_without_the_database_the_configured_user_gets_in(platform):

@@ -45,18 +45,26 @@ def test_a_wait_is_told_once_it_begins(guarded):
     assert guarded.said("sign-in refused")[-1]["reason"] == "too many attempts"
 
 
+def test_nobody_fills_the_log(guarded):
+    for number in range(60):
+        guarded.sign_in(password=f"x{number}")
+        guarded.sign_in(Origin="https://evil.example")
+    assert len(guarded.said("sign-in refused")) < 20
+    assert len(guarded.said("refused")) == 1
+
+
 def test_no_password_and_no_token_is_ever_logged(guarded):
     cookie, token = guarded.signed_in()
     guarded.post(RUN, {"csrf": token}, Cookie=cookie)
     guarded.post(RUN, {"csrf": "wrong token"}, Cookie=cookie)
     guarded.get("/devices", Authorization=basic())
-    guarded.get("/devices", Authorization=basic(password="wrong password"))
-    guarded.sign_in(password="wrong password")
+    guarded.get("/devices", Authorization=basic(password="mistaken guess"))
+    guarded.sign_in(password="mistaken guess")
     guarded.sign_in("password typed as the name", PASSWORD)
     guarded.sign_in(PASSWORD, "")
     guarded.post("/sign-out", {"csrf": token}, Cookie=cookie)
     value = cookie.partition("=")[2]
-    secrets = (PASSWORD, "wrong password", "password typed", token, "wrong token", value, basic().split()[1])
+    secrets = (PASSWORD, "mistaken guess", "password typed", token, "wrong token", value, basic().split()[1])
     for secret in secrets:
         assert secret not in guarded.log
 

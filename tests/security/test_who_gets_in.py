@@ -94,7 +94,17 @@ def test_a_script_signs_in_with_each_request(guarded):
 
 @pytest.mark.parametrize(
     "header",
-    [basic(password="wrong"), basic("nobody"), "Basic", "Basic !", "Basic Zm9v", "Bearer x", "Basic " + "QQ==" * 99],
+    [
+        basic(password="wrong"),
+        basic(password=PASSWORD + "\0"),
+        basic(USER + "\0"),
+        basic("nobody"),
+        "Basic",
+        "Basic !",
+        "Basic Zm9v",
+        "Bearer x",
+        "Basic " + "QQ==" * 99,
+    ],
 )
 def test_wrong_credentials_get_nobody_in(fresh, header):
     assert fresh.get("/devices", Authorization=header).status == 401
@@ -126,9 +136,13 @@ def test_what_was_typed_comes_back_as_text(fresh):
         "javascript:alert(1)",
         "evil.example",
         "///evil.example",
+        "////evil.example/?a=1",
+        "/a//evil.example",
         "/sign-out",
         "http:evil",
         "//[",
+        "/.//evil.example",
+        "/..//evil.example",
         "",
     ],
 )

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from html import unescape
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -177,4 +178,4 @@ def _app(acts: list[str]) -> FastAPI:
 
 def words(text: str) -> str:
     """Of a page, what a person reads."""
-    return re.sub(r"<[^>]*>", " ", text)
+    return unescape(re.sub(r"<[^>]*>", " ", text))

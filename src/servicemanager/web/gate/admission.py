@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from http import HTTPStatus
 from urllib.parse import quote
 
@@ -12,9 +13,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from servicemanager.web.gate.authenticator import Authenticator, Identity, Way
 from servicemanager.web.gate.bodies import form_fields
-from servicemanager.web.gate.crosssite import TOKEN_FIELD, TOKEN_HEADER, is_from_browser, judge, made_by_another_site
+from servicemanager.web.gate.crosssite import (
+    TOKEN_FIELD,
+    TOKEN_HEADER,
+    Verdict,
+    is_from_browser,
+    judge,
+    made_by_another_site,
+)
 from servicemanager.web.gate.paths import SAFE_METHODS, SIGN_IN, is_api, is_open, is_static, target_of, wants_page
 from servicemanager.web.gate.refusal import Page, Refusal, Refused, show
+from servicemanager.web.gate.sparing import Sparing
 
 _CHALLENGE = 'Basic realm="ServiceManager", charset="UTF-8"'
 _FORM = "application/x-www-form-urlencoded"
@@ -34,6 +43,7 @@ class Admission:
 
     def __init__(self, app: ASGIApp, authenticator: Authenticator, page: Page) -> None:
         self._app, self._authenticator, self._page = app, authenticator, page
+        self._told = Sparing()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request, state = Request(scope), scope["state"]
@@ -70,7 +80,9 @@ class Admission:
         headers, scheme = request.headers, request.state.origin.scheme
         if identity is None or is_open(request.url.path):
             if made_by_another_site(headers, scheme):
-                _log.warning("refused", address=request.state.origin.address, reason=_OTHER_SITE)
+                address = request.state.origin.address
+                if self._told.is_due(address, time.monotonic()):
+                    _log.warning("refused", address=address, act=_act(request), reason=Verdict.OTHER_SITE.value)
                 raise Refused(Refusal(403, _OTHER_SITE))
             return
         way = identity.way
@@ -78,7 +90,7 @@ class Admission:
         verdict = judge(headers, scheme, _token(request), identity.csrf, own_credentials=own)
         if not verdict.passes:
             _log_refusal(request, identity, verdict.value)
-            raise Refused(Refusal(403, _NO_TOKEN if verdict.name == "WITHOUT_TOKEN" else _OTHER_SITE))
+            raise Refused(Refusal(403, _NO_TOKEN if verdict is Verdict.WITHOUT_TOKEN else _OTHER_SITE))
         if not identity.viewer.may_act and request.url.path != "/sign-out":
             _log_refusal(request, identity, "this account may not act")
             who = identity.viewer.name

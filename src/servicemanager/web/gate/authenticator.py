@@ -32,6 +32,7 @@ from servicemanager.web.gate.passwords import NOBODY
 from servicemanager.web.gate.refusal import Refusal, Refused
 from servicemanager.web.gate.sessions import Session, Sessions, cookie_name
 from servicemanager.web.gate.shared import Shared
+from servicemanager.web.gate.sparing import Sparing
 from servicemanager.web.gate.throttle import Throttle, waiting
 from servicemanager.web.viewer import Rights, Viewer
 
@@ -79,7 +80,7 @@ class Authenticator:
         self.lets_sign_in = web.lets_sign_in
         self._accounts, self._shared = Accounts(web, database, clock), Shared(database)
         self.sessions = Sessions(self._shared, web.session)
-        self._throttle, self._clock = Throttle(), clock
+        self._throttle, self._told, self._clock = Throttle(), Sparing(), clock
         self._csrf = secrets.token_hex(32)
         self._key = secrets.token_bytes(32)
         self._basics: OrderedDict[bytes, Account] = OrderedDict()
@@ -165,18 +166,19 @@ class Authenticator:
             task.exception()
 
     async def _verify(self, name: str, password: str, origin: Origin, way: Way) -> Account:
-        log = _log.bind(address=origin.address, way=way.value)
+        address = origin.address
+        log = _log.bind(address=address, way=way.value)
         account, unreachable = None, False
         # Before the database is asked: who has to wait anyway shall cost it nothing.
-        self._refuse_haste(self._throttle.wait(origin.address, self._clock()), log, "(not looked up)")
+        self._refuse_haste(self._throttle.wait(address, self._clock()), address, log, "(not looked up)")
         try:
             account = await self._find(name)
         except ServiceManagerError:
             unreachable = True
         # Whoever types the password into the wrong field shall not find it in a log.
         told = account.name if account else "(unknown)"
-        counted = self._throttle.attempt(account.name if account else name, origin.address, self._clock())
-        self._refuse_haste(counted, log, told)
+        counted = self._throttle.attempt(account.name if account else name, address, self._clock())
+        self._refuse_haste(counted, address, log, told)
         if not await self._matches(account, password):
             reason = "no such account, or the database is away" if account is None else "wrong password"
             log.warning("sign-in refused", account=told, reason=reason)
@@ -186,13 +188,14 @@ class Authenticator:
                 else Refusal(403, "The name or the password is wrong.")
             )
         assert account is not None  # noqa: S101 -- nobody has no password that matches
-        self._throttle.forgive(account.name, origin.address)
+        self._throttle.forgive(account.name, address)
         log.info("signed in", account=account.name, rights=account.viewer.rights.value)
         return account
 
-    def _refuse_haste(self, wait: float, log: Any, account: str) -> None:
+    def _refuse_haste(self, wait: float, address: str, log: Any, account: str) -> None:
         if wait:
-            log.warning("sign-in refused", account=account, reason="too many attempts", wait_seconds=round(wait))
+            if self._told.is_due(address, self._clock()):
+                log.warning("sign-in refused", account=account, reason="too many attempts", wait_seconds=int(wait) + 1)
             detail = f"Too many attempts with a wrong name or password: wait {waiting(wait)}, then try again."
             raise Refused(Refusal(429, detail, {"Retry-After": str(int(wait) + 1)}))
 

@@ -38,8 +38,11 @@ class Stored:
         return stored if len(stored.digest) == LENGTH and stored.salt else None
 
     def matches(self, password: str) -> bool:
-        """Takes some ten milliseconds."""
-        return compare_digest(_derive(password, self.salt), self.digest)
+        """Takes some ten milliseconds.
+
+        HMAC pads a short key with NUL, so that a password with one behind it would be the same.
+        """
+        return compare_digest(_derive(password, self.salt), self.digest) and "\0" not in password
 
 
 #: What the password of nobody is compared with.

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from servicemanager.iotdb.engine import Database, read_meta
 from servicemanager.iotdb.tables import meta
 
-SECRET = "web.secret"  # noqa: S105 -- the name of a row
-ENDED = "web.ended:"
+SECRET = "session_secret"  # noqa: S105 -- the name of a row
+ENDED = "session_ended:"
 
 
 class Shared:

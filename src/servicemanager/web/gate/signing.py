@@ -95,7 +95,7 @@ def safe_path(text: str) -> str:
         parts = urlsplit(text)
     except ValueError:
         return "/"
-    elsewhere = parts.scheme or parts.netloc or not text.startswith("/") or text.startswith("//")
+    elsewhere = parts.scheme or parts.netloc or not text.startswith("/") or "//" in text.partition("?")[0]
     if elsewhere or "\\" in text or not text.isprintable() or parts.path in {"/sign-in", "/sign-out"}:
         return "/"
     return text
