@@ -9,12 +9,18 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import expect
 
+from servicemanager.web.pages.formats import segment
 from support.browser import DESKTOP, PHONE, watching
 from support.desk import Mood, SampleDesk
+from support.desk_fleet import SCRIPT
 from support.face import Face, served
 
 PAGES = (
     "/",
+    "/devices",
+    "/devices/0207-door",
+    f"/devices/{segment(SCRIPT)}",
+    "/archive",
     "/incidents",
     "/incidents?state=closed",
     "/incidents/309",
@@ -31,7 +37,7 @@ PAGES = (
 STATES = [
     *((Mood.BUSY, path) for path in PAGES),
     (Mood.CALM, "/"),
-    *((Mood.EMPTY, path) for path in ("/", "/incidents", "/silences", "/jobs", "/jobs/export")),
+    *((Mood.EMPTY, path) for path in ("/", "/devices", "/incidents", "/silences", "/archive", "/jobs", "/jobs/export")),
 ]
 #: Their address is not found, or they come with an error: Chromium says so on its console by itself.
 TROUBLES = ((Mood.BUSY, "/nothing/here"), (Mood.BUSY, "/runs/1"), (Mood.LOST, "/"), (Mood.LOST, "/jobs"))
@@ -184,7 +190,7 @@ def test_the_page_says_that_the_service_is_away_and_recovers_by_itself(site, fac
     page.goto(f"{site.url}/incidents")
     face.desk.mood = Mood.LOST
     watched.update()
-    expect(page.get_by_role("status").first).to_contain_text("The database can't be reached. What you see is of")
+    expect(page.locator("#notice")).to_contain_text("The database can't be reached. What you see is of")
     expect(page.get_by_role("link", name="shop 0612")).to_be_visible()
     face.desk.mood = Mood.BUSY
     watched.update()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from servicemanager.alerts.records import IncidentRecord
 from servicemanager.alerts.silence import Target
@@ -15,6 +15,7 @@ from servicemanager.web.documents.overview import Attention, HeadCount, Urgency
 
 #: Groups in trouble that are named one by one.
 _NAMED = 3
+_MINUTE = timedelta(minutes=1)
 _PAGES = {
     "selfcare:retention": "/archive",
     "selfcare:verified": "/archive",
@@ -72,7 +73,7 @@ def _incidents(status: Status, silenced: Silenced) -> Iterator[Attention]:
         latest = groups[-1]
         yield _wrong(
             f"{counted(number)} groups have devices in trouble, the latest for "
-            f"{lasting(status.now - latest.opened_at)}: {latest.title}.",
+            f"{_lasted(status.now - latest.opened_at)}: {latest.title}.",
             "/incidents",
         )
     if quiet := len(open_ones) - len(loud):
@@ -80,9 +81,13 @@ def _incidents(status: Status, silenced: Silenced) -> Iterator[Attention]:
 
 
 def _incident(incident: IncidentRecord, now: datetime) -> Attention:
-    sentence = f"{incident.title}, for {lasting(now - incident.opened_at)}."
+    sentence = f"{incident.title}, for {_lasted(now - incident.opened_at)}."
     urgency = Urgency.WORTH_A_LOOK if incident.subject == FOREIGN_SUBJECT else Urgency.WRONG
     return Attention(urgency=urgency, sentence=_capital(sentence), page=f"/incidents/{incident.number}")
+
+
+def _lasted(span: timedelta) -> str:
+    return lasting(span) if span >= _MINUTE else "less than a minute"
 
 
 def _is_silenced(incident: IncidentRecord, silenced: Silenced) -> bool:
