@@ -80,6 +80,19 @@ def test_an_address_that_can_not_be_is_told_in_a_sentence(site, address):
     assert "Devices can't be listed by this" in told or "after is none of ours" in told
 
 
+def test_a_part_without_devices_is_not_taken_for_the_end():
+    class Sparse(SampleDesk):
+        """A fleet of which only a part is looked through at a time."""
+
+        def devices(self, query):
+            return super().devices(query).model_copy(update={"items": (), "next": "0412-door"})
+
+    with served(Face(Sparse(Mood.BUSY, lambda: NOW))) as there:
+        html = there.get("/devices?type=COLD-9").text
+    assert "None so far" in html
+    assert "/devices?type=COLD-9&after=0412-door" in links_to(html, "/devices?")
+
+
 def test_what_is_empty_in_a_form_is_not_asked_for():
     assert query_of({"search": "", "status": " ", "utm": "x", "sort": "seen"}) == Query(sort=Sort.SEEN)
     assert query_of({"status": "never seen"}).status is Status.NEVER_SEEN

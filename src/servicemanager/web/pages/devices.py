@@ -12,11 +12,13 @@ from servicemanager.errors import ConfigurationError
 from servicemanager.health.assess import Status
 from servicemanager.web.charts.band import band
 from servicemanager.web.desk import Desk
-from servicemanager.web.documents.devices import Query, Sort
+from servicemanager.web.documents.devices import Devices, Query, Sort
 from servicemanager.web.gate.rights import Seeing
 from servicemanager.web.pages.render import page
 
 router = APIRouter(include_in_schema=False)
+EVERYTHING = Query.model_validate({})
+NOTHING = Devices(items=(), next=None, registered=None)
 #: What each order is called.
 SORTS = {Sort.NAME: "by name", Sort.GROUP: "by group", Sort.SEEN: "the longest silent first"}
 
@@ -41,13 +43,22 @@ def address_of(query: Query, **changes: object) -> str:
 
 @router.get("/devices")
 def devices(request: Request, _: Seeing) -> Response:
+    """What can't be asked for is told on the page itself, where it can be asked for otherwise."""
     desk: Desk = request.app.state.desk
-    query = query_of(request.query_params)
+    query, found = EVERYTHING, NOTHING
+    mistakes: tuple[str, ...] = ()
+    try:
+        query = query_of(request.query_params)
+        found = desk.devices(query)
+    except ConfigurationError as error:
+        mistakes = error.mistakes
     return page(
         request,
         "devices.html",
-        found=desk.devices(query),
+        422 if mistakes else 200,
+        found=found,
         query=query,
+        mistakes=mistakes,
         address=lambda **changes: address_of(query, **changes),
         statuses=tuple(Status),
         sorts=SORTS,
