@@ -35,17 +35,13 @@ def promtool(*arguments: str, given: str | None = None) -> str:
 
 
 class Counting(SampleDesk):
-    """Counts how often the archive is summed up, and how often anything is asked."""
+    """Counts how often it is asked anything."""
 
-    summed = asked = 0
+    asked = 0
 
     def _answer(self):
         self.asked += 1
         return super()._answer()
-
-    def archive(self):
-        self.summed += 1
-        return super().archive()
 
 
 def asking(desk, lost_at=None):
@@ -151,16 +147,6 @@ def test_a_database_that_refuses_counts_as_away():
             raise DatabaseRefused("The account may not read Facts.")
 
     assert told(text_of(Refusing()))["servicemanager_database_up"] == 0
-
-
-def test_the_archive_is_not_summed_up_for_each_answer():
-    desk = Counting(Mood.CALM)
-    ask = asking(desk)
-    before = desk.summed
-    for _ in range(3):
-        ask()
-    # Once for the calendar, and once in each overview of this desk, which keeps none.
-    assert desk.summed - before == 4
 
 
 def test_every_alert_fires_on_its_trouble_and_is_quiet_otherwise():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -15,29 +13,11 @@ from prometheus_client.registry import Collector
 from servicemanager import __version__
 from servicemanager.errors import ServiceManagerError
 from servicemanager.web.desk import Desk
-from servicemanager.web.documents.archive import Calendar
 from servicemanager.web.metrics.families import of_archive, of_instance, of_overview
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-#: The calendar changes by a job that runs once a day, and is summed up from thousands of windows.
-_CALENDAR_SECONDS = 60.0
 
 router = APIRouter(include_in_schema=False)
-
-
-class Calendars:
-    """The archive's calendar, asked for at most once a minute."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._latest: tuple[float, Calendar] | None = None
-
-    def of(self, desk: Desk) -> Calendar:
-        """Raises what the desk raises."""
-        with self._lock:
-            if self._latest is None or time.monotonic() - self._latest[0] > _CALENDAR_SECONDS:
-                self._latest = (time.monotonic(), desk.archive())
-            return self._latest[1]
 
 
 class _Snapshot(Collector):
@@ -50,12 +30,12 @@ class _Snapshot(Collector):
         return iter(self._families)
 
 
-def exposition(role: str, desk: Desk | None, calendars: Calendars) -> bytes:
+def exposition(role: str, desk: Desk | None) -> bytes:
     """The answer, in the text format; without a desk where the database is known to be away."""
     known: list[Metric] = []
     if desk:
         with suppress(ServiceManagerError):
-            known = [*of_overview(desk.overview()), *of_archive(calendars.of(desk))]
+            known = [*of_overview(desk.overview()), *of_archive(desk.archive())]
     registry = CollectorRegistry()
     registry.register(_Snapshot([*of_instance(__version__, role, database_up=bool(known)), *known]))
     ProcessCollector(registry=registry)
@@ -65,9 +45,7 @@ def exposition(role: str, desk: Desk | None, calendars: Calendars) -> bytes:
 @router.get("/metrics")
 def metrics(request: Request) -> Response:
     state = request.app.state
-    if not hasattr(state, "calendars"):
-        state.calendars = Calendars()
     # Whoever waits for a database that is away would be cut off by Prometheus, and count as away as well.
     desk = state.desk if state.frame.lost_at() is None else None
-    body = exposition(state.frame.role(), desk, state.calendars)
+    body = exposition(state.frame.role(), desk)
     return Response(body, headers={"Cache-Control": "no-store", "Content-Type": CONTENT_TYPE})
