@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from benchmarks import export, health, partitions, statistics
+from benchmarks import export, health, partitions, statistics, web
 from benchmarks.harness import SERVER_OPTIONS, Run, report, save
 
 from support.mariadb import private_server
@@ -38,7 +38,9 @@ def main() -> None:
             text = report(runs, server)
             # Each time: a long night may end before its last line.
             save("# Results", text)
-    sys.stdout.write(text)
+        face = web.measure(server, Path(folder))
+        save(web.HEADING, face)
+    sys.stdout.write(text + face)
 
 
 if __name__ == "__main__":

@@ -76,14 +76,14 @@ def run(what: str, command: list[str], environ: dict[str, str] | None = None) ->
     with ThreadPoolExecutor(1) as reading:
         said = reading.submit(process.stderr.read)
         while process.poll() is None:
-            peak = max(peak, _high_water_mib(process.pid))
+            peak = max(peak, high_water_mib(process.pid))
             time.sleep(0.02)
     if process.returncode:
         raise RuntimeError(f"{command} ended with {process.returncode}: {said.result().decode()[-2000:]}")
     return Measured(what, time.perf_counter() - begin, peak_mib=peak)
 
 
-def _high_water_mib(pid: int) -> float:
+def high_water_mib(pid: int) -> float:
     with suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
