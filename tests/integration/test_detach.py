@@ -12,9 +12,11 @@ import stamina
 
 from servicemanager.archive.folder import FolderStore
 from servicemanager.archive.parquet import FOLDER
+from servicemanager.errors import DatabaseBusy, DatabaseRefused
 from servicemanager.export.adopt import adopt_objects
 from servicemanager.export.plan import Purge
 from servicemanager.iotdb import twins
+from servicemanager.iotdb.ddl import locked
 from servicemanager.iotdb.facts import Facts
 from servicemanager.iotdb.mysql import Login, open_mysql
 from servicemanager.iotdb.partitions import read_layout
@@ -252,6 +254,30 @@ def test_rows_that_an_earlier_run_detached_are_archived_once_and_purged(iotdb, a
     assert archived_rows(archive) == rows + Counter(late) + Counter(late)
     assert iotdb.rows() == Counter()
     assert_settled(iotdb)
+
+
+@ON_ONE
+def test_a_twin_that_rows_get_into_is_not_dropped_and_while_it_is_dropped_none_can(iotdb):
+    fill(iotdb, 2, 1)
+    name = make_twin(iotdb, 2, journaled=False)
+    assert twins.drop_if_empty(iotdb.database, name) is False
+    assert names(iotdb) == [name]
+    partition_name = partition_of(iotdb, arrival(iotdb, 2)).name
+    with locked(iotdb.database, name), pytest.raises(DatabaseBusy):
+        twins.exchange(iotdb.database, partition_name, name)
+    iotdb.execute(f"DELETE FROM {name}")
+    assert twins.drop_if_empty(iotdb.database, name) is True
+    with pytest.raises(DatabaseRefused):
+        twins.exchange(iotdb.database, partition_name, name)
+
+
+@ON_ONE
+def test_a_table_that_somebody_called_similarly_is_left_alone(iotdb, archive, staging):
+    rows = fill(iotdb, 1)
+    iotdb.execute("CREATE TABLE sm_twin_backup AS SELECT * FROM Facts")
+    run(make_job(iotdb, archive, staging))
+    assert archived_rows(archive) == rows
+    assert iotdb.execute("SELECT COUNT(*) FROM sm_twin_backup") == [(20,)]
 
 
 @ON_ONE

@@ -20,6 +20,8 @@ from servicemanager.iotdb.partitions import TWIN, quoted
 from servicemanager.iotdb.tables import detached
 from servicemanager.iotdb.window import Window
 
+#: As `twin_name` makes them. What somebody else called similarly is not ours to move.
+_TWIN = re.compile(TWIN + r"\d{8}_\d{6}_\d+")
 #: The server never writes a line's end into the description of a column.
 _PARTITIONED = re.compile(r"\n\s*(?:/\*!\d+ )?PARTITION BY ", re.IGNORECASE)
 
@@ -87,7 +89,8 @@ def existing(connection: sa.Connection) -> list[str]:
         "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() "
         "AND LEFT(TABLE_NAME, :length) = :prefix ORDER BY TABLE_NAME"
     )
-    return list(connection.execute(query, {"length": len(TWIN), "prefix": TWIN}).scalars())
+    found = connection.execute(query, {"length": len(TWIN), "prefix": TWIN}).scalars()
+    return [name for name in found if _TWIN.fullmatch(name)]
 
 
 def unproven(connection: sa.Connection) -> list[str]:
