@@ -31,7 +31,7 @@ def impatient():
 
 def housekeeping(iotdb: Iotdb):
     facts = iotdb.facts()
-    return run(HousekeepingJob(iotdb.database, lambda: keep_ahead(iotdb.database, facts, calendar(iotdb))))
+    return run(HousekeepingJob(iotdb.database, keep_ahead=lambda: keep_ahead(iotdb.database, facts, calendar(iotdb))))
 
 
 def calendar(iotdb: Iotdb):

@@ -26,10 +26,10 @@ class HousekeepingJob:
     """One pass over all retentions; what it deleted is counted by table."""
 
     database: Database
-    #: Adds partitions: how many, and what kept it from that.
-    keep_ahead: Callable[[], tuple[int, str]] = lambda: (0, "")
     retentions: Sequence[Retention] = RETENTIONS
     chunk: int = CHUNK
+    #: Adds partitions: how many, and what kept it from that.
+    keep_ahead: Callable[[], tuple[int, str]] = lambda: (0, "")
     name: str = "housekeeping"
     lease_name: str = "job:housekeeping"
 

@@ -249,7 +249,7 @@ class Service:
         from servicemanager.housekeeping.job import HousekeepingJob
         from servicemanager.service.partitions import keep_ahead
 
-        return HousekeepingJob(database, lambda: keep_ahead(self, database))
+        return HousekeepingJob(database, keep_ahead=lambda: keep_ahead(self, database))
 
     def facts(self, database: Database) -> Facts:
         """Raises DatabaseRefused where the table is not the platform's."""
