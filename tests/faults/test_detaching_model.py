@@ -36,12 +36,12 @@ def world(empty_world) -> PartitionedWorld:
     """Some old days, none of them exported."""
     world = PartitionedWorld(empty_world.place, empty_world.iotdb)
     world.insert([row for day in (4, 2, 1) for row in readings(world.place, day)])
-    world.partition()
+    world.partition(4)
     world.keep(readings(world.place, 0))
     return world
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(events=st.lists(EVENTS, min_size=2, max_size=7))
 def test_whatever_happens_no_row_is_lost_or_doubled(world, events):
     world.begin()
