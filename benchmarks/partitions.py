@@ -22,7 +22,7 @@ from benchmarks.export import DATABASE, INSERT, load
 from benchmarks.generate import write_tsv
 from benchmarks.harness import SERVER_OPTIONS, Measured, Run, gateway, p99_ms, report
 
-from servicemanager.archive.folder import FolderStore
+from servicemanager.archive.objects import open_store
 from servicemanager.cluster.lease import acquire, kept
 from servicemanager.export.detach import detach, drop_emptied
 from servicemanager.export.job import ExportJob
@@ -36,18 +36,20 @@ from support.exports import run as run_job
 from support.iotdb import ZONE, Iotdb, facts_ddl, mysql_iotdb
 from support.mariadb import Server, private_server
 from support.partitions import partition
+from support.s3server import S3Server, running_s3_server
 
 DAYS = (10_000, 1_000_000)
 
 
 def measure(server: Server, folder: Path, sizes: tuple[int, ...] = DAYS) -> list[Run]:
-    return [_day(server, rows, folder) for rows in sizes]
+    with running_s3_server() as s3:
+        return [_day(server, rows, s3, folder) for rows in sizes]
 
 
-def _day(server: Server, rows: int, folder: Path) -> Run:
+def _day(server: Server, rows: int, s3: S3Server, folder: Path) -> Run:
     found = Run(f"A partition of {rows:,} rows")
     iotdb = _fill(server, rows, folder)
-    job = _archived(iotdb, folder / f"archive-{rows}", folder)
+    job = _archived(iotdb, s3, folder)
     counted = found.add(_counted(iotdb))
     found.add(_inserting(server, "detach, prove and drop it", lambda: _purge(job)), counted)
     iotdb.database.close()
@@ -71,10 +73,10 @@ def _fill(server: Server, rows: int, folder: Path) -> Iotdb:
     return iotdb
 
 
-def _archived(iotdb: Iotdb, archive: Path, folder: Path) -> ExportJob:
+def _archived(iotdb: Iotdb, s3: S3Server, folder: Path) -> ExportJob:
     staging = folder / "staging"
     staging.mkdir(exist_ok=True)
-    store = FolderStore(archive)
+    store = open_store(f"s3://{s3.make_bucket()}/", s3.access)
     run_job(make_job(iotdb, store, staging, purge=False), timedelta(minutes=5))
     return make_job(iotdb, store, staging)
 
