@@ -222,7 +222,7 @@ def grant(database: Database) -> str:
     rights, account = "ALTER, CREATE, DELETE, DROP, INSERT, LOCK TABLES, SELECT", database.account()
     return (
         f"Partitions need, on the schema: GRANT {rights} ON `{schema}`.* TO {account}; "
-        f"GRANT UPDATE ON `{schema}`.`sm_detached` TO {account};"
+        f"GRANT CREATE, UPDATE ON `{schema}`.`sm_detached` TO {account};"
     )
 
 
