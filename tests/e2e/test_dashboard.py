@@ -17,7 +17,7 @@ from servicemanager.demo.fleet import make_fleet
 from servicemanager.demo.load import load_facts
 from servicemanager.demo.readings import ZONE, readings
 from servicemanager.demo.registry import announcements, registrations
-from servicemanager.iotdb import tables
+from servicemanager.iotdb import platform_tables
 from servicemanager.service import DATA_DIRECTORY, Service
 from support.browser import DESKTOP, PHONE, watching
 from support.cli import start, until
@@ -35,12 +35,14 @@ def fill(folder: Path) -> None:
     """A fleet that has reported for days; two hours ago the third shop lost its power."""
     fleet, now = make_fleet(), datetime.now(UTC).replace(microsecond=0)
     database = Service.configure({"TZ": str(ZONE)}, folder).database()
-    dark = sa.select(tables.registration.c.device).where(tables.registration.c.device_group == fleet.shops[2].name)
-    lost = tables.announcement.update().where(tables.announcement.c.device.in_(dark))
+    dark = sa.select(platform_tables.registration.c.device).where(
+        platform_tables.registration.c.device_group == fleet.shops[2].name
+    )
+    lost = platform_tables.announcement.update().where(platform_tables.announcement.c.device.in_(dark))
     try:
         with database.transaction() as tx:
-            tx.execute(tables.registration.insert(), registrations(fleet, now))
-            tx.execute(tables.announcement.insert(), announcements(fleet, now))
+            tx.execute(platform_tables.registration.insert(), registrations(fleet, now))
+            tx.execute(platform_tables.announcement.insert(), announcements(fleet, now))
             tx.execute(lost.values(lastAnnouncementDate=now.replace(tzinfo=None) - timedelta(hours=2)))
     finally:
         database.close()

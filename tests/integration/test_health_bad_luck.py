@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from servicemanager.errors import DatabaseBusy, DatabaseUnreachable, ServiceManagerError
-from servicemanager.iotdb import tables
+from servicemanager.iotdb import platform_tables, tables
 from servicemanager.iotdb.devices import Devices
 from servicemanager.iotdb.mysql import open_mysql
 from servicemanager.iotdb.sqlite import open_sqlite
@@ -260,7 +260,7 @@ def test_columns_that_hold_wall_times_are_read_in_their_zone(mysql_server, mysql
     platform = Platform(database)
     platform.devices = Devices.open(database, "America/Sao_Paulo")
     with_boards(platform)
-    first = rows(platform, tables.announcement)[0]
+    first = rows(platform, platform_tables.announcement)[0]
     assert first.lastAnnouncementDate == datetime(2026, 11, 20, 9, 0)
     assert platform.pass_time(60, OTHERS) == []
     assert platform.pass_time(10, OTHERS) == ["1 shop down (#1)"]

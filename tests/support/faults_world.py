@@ -22,7 +22,7 @@ from servicemanager.archive.folder import FolderStore
 from servicemanager.archive.marker import KEY as MARKER
 from servicemanager.archive.objects import ObjectStore
 from servicemanager.errors import DatabaseBusy, LeaseHeld
-from servicemanager.iotdb import tables
+from servicemanager.iotdb import platform_tables, tables
 from servicemanager.iotdb.columns import COLUMNS
 from servicemanager.jobs.job import JobResult
 
@@ -63,7 +63,7 @@ class World:
         rows = list(rows)
         values = [dict(zip((*COLUMNS, "creationDate"), row, strict=True)) for row in rows]
         with self.iotdb.database.transaction() as tx:
-            tx.execute(tables.facts.insert(), values)
+            tx.execute(platform_tables.facts.insert(), values)
         self.rows.update(rows)
 
     # The beginning.
@@ -144,7 +144,7 @@ class World:
 
     def facts(self, table: str = "Facts") -> Counter:
         """The rows of that table."""
-        facts = tables.facts.to_metadata(sa.MetaData(), name=table).c
+        facts = platform_tables.facts.to_metadata(sa.MetaData(), name=table).c
         with self.iotdb.database.reading() as connection:
             found = connection.execute(sa.select(*(facts[name] for name in COLUMNS), facts.creationDate))
             return Counter(tuple(row) for row in found)

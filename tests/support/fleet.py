@@ -14,7 +14,7 @@ from servicemanager.alerts.outbox import Outbox
 from servicemanager.errors import NotDelivered
 from servicemanager.health.assess import Limits
 from servicemanager.health.check import Check, Checked, Rules
-from servicemanager.iotdb import tables
+from servicemanager.iotdb import platform_tables
 from servicemanager.iotdb.devices import Devices
 from servicemanager.iotdb.engine import Database
 from servicemanager.iotdb.upgrade import upgrade
@@ -78,7 +78,9 @@ class Platform:
     def __post_init__(self) -> None:
         upgrade(self.database)
         with self.database.transaction() as tx:
-            tables.platform.create_all(tx, tables=[tables.registration, tables.announcement, tables.history_status])
+            platform_tables.platform.create_all(
+                tx, tables=[platform_tables.registration, platform_tables.announcement, platform_tables.history_status]
+            )
         self.database = clocked(self.database, self.clock)
 
     def register(self, group: str | None, *names: str, version: str = "1.2.0", kind: str = "board") -> None:
@@ -96,24 +98,26 @@ class Platform:
             for name in names
         ]
         with self.database.transaction() as tx:
-            tx.execute(tables.registration.insert(), rows)
+            tx.execute(platform_tables.registration.insert(), rows)
 
     def announce(self, names: Iterable[str], at: datetime | None = None) -> None:
         names, at = list(names), self.devices.seen.to_stored(at or self.clock.now)
         if not names:
             return
         with self.database.transaction() as tx:
-            tx.execute(tables.announcement.delete().where(tables.announcement.c.device.in_(names)))
-            tx.execute(tables.announcement.insert(), [{"device": name, "lastAnnouncementDate": at} for name in names])
+            tx.execute(platform_tables.announcement.delete().where(platform_tables.announcement.c.device.in_(names)))
+            tx.execute(
+                platform_tables.announcement.insert(), [{"device": name, "lastAnnouncementDate": at} for name in names]
+            )
 
     def move(self, device: str, group: str | None) -> None:
         with self.database.transaction() as tx:
-            its = tables.registration.c.device == device
-            tx.execute(tables.registration.update().where(its).values(device_group=group))
+            its = platform_tables.registration.c.device == device
+            tx.execute(platform_tables.registration.update().where(its).values(device_group=group))
 
     def unregister(self, device: str) -> None:
         with self.database.transaction() as tx:
-            tx.execute(tables.registration.delete().where(tables.registration.c.device == device))
+            tx.execute(platform_tables.registration.delete().where(platform_tables.registration.c.device == device))
 
     def check(self) -> Checked:
         """Decide, and write it down."""

@@ -12,7 +12,7 @@ import pytest
 
 from servicemanager.cluster.mirror import Answer
 from servicemanager.cluster.role import Role
-from servicemanager.iotdb import tables
+from servicemanager.iotdb import platform_tables
 from servicemanager.iotdb.engine import Database
 from servicemanager.iotdb.mysql import open_mysql
 from servicemanager.iotdb.sqlite import open_sqlite
@@ -80,7 +80,7 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path, dialect: str, **envir
     clock = HandClock(datetime.now(UTC).replace(microsecond=0))
     platform = Platform(database, clock)
     with database.transaction() as tx:
-        tables.platform.create_all(tx)
+        platform_tables.platform.create_all(tx)
     office = Office(database, platform, Configuration.read(environ, tmp_path))
     try:
         yield office

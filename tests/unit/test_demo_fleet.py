@@ -13,7 +13,7 @@ import pytest
 
 from servicemanager.demo.fleet import SENSORS, Fleet, make_fleet
 from servicemanager.demo.readings import MAX_ROWS, SCHEMA, ZONE, readings, simulate
-from servicemanager.iotdb import tables
+from servicemanager.iotdb import platform_tables
 from servicemanager.iotdb.window import Calendar
 from simulated import NOW, event_instants, small_fleet, whole
 
@@ -70,7 +70,7 @@ def test_a_reading_that_arrives_in_the_second_of_now_is_there(fleet: Fleet, tabl
 def test_the_columns_are_those_of_facts_and_fit_into_them(table: pa.Table) -> None:
     table.validate(full=True)
     assert table.schema == SCHEMA
-    assert tuple(SCHEMA.names) == tuple(column.name for column in tables.facts.columns)
+    assert tuple(SCHEMA.names) == tuple(column.name for column in platform_tables.facts.columns)
     assert all(column.null_count == 0 for column in table.columns)
     for name, width in WIDTHS.items():
         assert pc.max(pc.utf8_length(table[name])).as_py() <= width

@@ -13,7 +13,7 @@ from servicemanager.demo.gateway import Gateway
 from servicemanager.demo.past import head_counts
 from servicemanager.demo.readings import ZONE
 from servicemanager.demo.registry import announcements
-from servicemanager.iotdb import tables
+from servicemanager.iotdb import platform_tables
 from servicemanager.iotdb.sqlite import create_platform, open_sqlite
 
 BEGIN = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -30,12 +30,12 @@ def database(tmp_path):
 def test_before_the_service_starts_every_board_with_power_has_just_called(database):
     fleet = make_fleet(shops=4, interval=20)
     with database.transaction() as tx:
-        tx.execute(tables.announcement.insert(), announcements(fleet, BEGIN - timedelta(days=1)))
+        tx.execute(platform_tables.announcement.insert(), announcements(fleet, BEGIN - timedelta(days=1)))
     gateway = Gateway(database, fleet, ZONE)
     gateway.call()
     with database.reading() as connection:
-        heard = tables.announcement.c.lastAnnouncementDate > BEGIN.replace(tzinfo=None) - timedelta(hours=12)
-        called = set(connection.execute(sa.select(tables.announcement.c.device).where(heard)).scalars())
+        heard = platform_tables.announcement.c.lastAnnouncementDate > BEGIN.replace(tzinfo=None) - timedelta(hours=12)
+        called = set(connection.execute(sa.select(platform_tables.announcement.c.device).where(heard)).scalars())
     assert called >= {board.device for board in gateway._lit(dark=False)}
 
 
@@ -58,14 +58,14 @@ def test_in_one_interval_each_lit_board_sends_each_sensor_once(database, dark):
     fleet = make_fleet(shops=4, interval=20)
     gateway, rng = Gateway(database, fleet, ZONE), np.random.default_rng(1)
     with database.transaction() as tx:
-        tx.execute(tables.announcement.insert(), announcements(fleet, BEGIN - timedelta(days=1)))
+        tx.execute(platform_tables.announcement.insert(), announcements(fleet, BEGIN - timedelta(days=1)))
     for second in range(20):
         gateway.tick(BEGIN + timedelta(seconds=second), rng, dark=dark)
     lit = [board.device for board in gateway._lit(dark=dark)]
     assert all(board.device not in lit for board in fleet.boards if dark and board.shop == 0)
     with database.reading() as connection:
-        found = connection.execute(sa.select(tables.facts.c.device, tables.facts.c.sensor)).all()
-        heard = tables.announcement.c.lastAnnouncementDate > BEGIN.replace(tzinfo=None) - timedelta(hours=12)
-        called = set(connection.execute(sa.select(tables.announcement.c.device).where(heard)).scalars())
+        found = connection.execute(sa.select(platform_tables.facts.c.device, platform_tables.facts.c.sensor)).all()
+        heard = platform_tables.announcement.c.lastAnnouncementDate > BEGIN.replace(tzinfo=None) - timedelta(hours=12)
+        called = set(connection.execute(sa.select(platform_tables.announcement.c.device).where(heard)).scalars())
     assert sorted(found) == sorted((device, sensor) for device in lit for sensor in (1, 2, 3))
     assert set(lit) <= called

@@ -14,7 +14,7 @@ from servicemanager.demo.fleet import Fleet
 from servicemanager.demo.load import load_facts
 from servicemanager.demo.readings import readings
 from servicemanager.demo.registry import announcements, registrations
-from servicemanager.iotdb import tables
+from servicemanager.iotdb import platform_tables
 from simulated import NOW, small_fleet, whole
 
 
@@ -31,7 +31,7 @@ def table(fleet: Fleet) -> pa.Table:
 @pytest.fixture
 def database() -> Iterator[sqlite3.Connection]:
     engine = sa.create_engine("sqlite://", poolclass=sa.StaticPool)
-    tables.platform.create_all(engine)
+    platform_tables.platform.create_all(engine)
     with engine.connect() as connection:
         yield connection.connection.driver_connection
     engine.dispose()
@@ -65,11 +65,11 @@ def test_a_load_that_fails_keeps_whole_tables(fleet: Fleet, database: sqlite3.Co
 
 def test_registrations_and_announcements_fit_into_their_tables(fleet: Fleet) -> None:
     engine = sa.create_engine("sqlite://", poolclass=sa.StaticPool)
-    tables.platform.create_all(engine)
+    platform_tables.platform.create_all(engine)
     with engine.begin() as connection:
-        connection.execute(tables.registration.insert(), registrations(fleet, NOW))
-        connection.execute(tables.announcement.insert(), announcements(fleet, NOW))
-        seen = dict(connection.execute(sa.select(tables.announcement)).all())
+        connection.execute(platform_tables.registration.insert(), registrations(fleet, NOW))
+        connection.execute(platform_tables.announcement.insert(), announcements(fleet, NOW))
+        seen = dict(connection.execute(sa.select(platform_tables.announcement)).all())
     engine.dispose()
     assert max(seen.values()) == NOW.replace(tzinfo=None)
 

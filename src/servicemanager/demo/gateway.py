@@ -15,7 +15,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from servicemanager.demo.fleet import SENSORS, Board, Fleet
-from servicemanager.iotdb import tables
+from servicemanager.iotdb import platform_tables
 from servicemanager.iotdb.engine import Database
 
 #: Of every so many minutes the first shop is dark for some.
@@ -52,11 +52,11 @@ class Gateway:
         calling = [board.device for board in self._lit(dark=dark) if board.phase % 20 == second % 20]
         if rows:
             with self.database.transaction() as tx:
-                tx.execute(tables.facts.insert(), rows)
+                tx.execute(platform_tables.facts.insert(), rows)
         self._called(calling)
 
     def _called(self, devices: Sequence[str]) -> None:
-        called = tables.announcement.update().where(tables.announcement.c.device.in_(devices))
+        called = platform_tables.announcement.update().where(platform_tables.announcement.c.device.in_(devices))
         with self.database.transaction() as tx:
             tx.execute(called.values(lastAnnouncementDate=sa.func.current_timestamp()))
 

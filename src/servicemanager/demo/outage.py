@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 
 from servicemanager.health.report import Message
-from servicemanager.iotdb import tables
+from servicemanager.iotdb import platform_tables
 from servicemanager.iotdb.engine import Database
 from servicemanager.service import Service
 
@@ -51,7 +51,7 @@ def _check(service: Service, database: Database) -> Message | None:
 
 
 def _heard(database: Database, shop: str, at: datetime) -> None:
-    boards = sa.select(tables.registration.c.device).where(tables.registration.c.device_group == shop)
-    its = tables.announcement.update().where(tables.announcement.c.device.in_(boards))
+    boards = sa.select(platform_tables.registration.c.device).where(platform_tables.registration.c.device_group == shop)
+    its = platform_tables.announcement.update().where(platform_tables.announcement.c.device.in_(boards))
     with database.transaction() as tx:
         tx.execute(its.values(lastAnnouncementDate=at.replace(tzinfo=None)))

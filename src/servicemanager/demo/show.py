@@ -31,7 +31,7 @@ from servicemanager.demo.readings import ZONE, readings
 from servicemanager.demo.registry import announcements, registrations
 from servicemanager.demo.story import Episode, story
 from servicemanager.errors import ServiceManagerError
-from servicemanager.iotdb import tables
+from servicemanager.iotdb import platform_tables
 from servicemanager.iotdb.columns import COLUMNS, STORED
 from servicemanager.iotdb.engine import Database, database_uuid
 from servicemanager.iotdb.facts import Facts
@@ -99,9 +99,9 @@ def _clear(folder: Path) -> None:
 
 def _fill(database: Database, folder: Path, fleet: Fleet, now: datetime, progress: Progress) -> Fingerprint:
     with database.transaction() as tx:
-        tx.execute(tables.registration.insert(), registrations(fleet, now))
-        tx.execute(tables.announcement.insert(), announcements(fleet, now))
-        tx.execute(tables.history_status.insert(), list(head_counts(fleet, now)))
+        tx.execute(platform_tables.registration.insert(), registrations(fleet, now))
+        tx.execute(platform_tables.announcement.insert(), announcements(fleet, now))
+        tx.execute(platform_tables.history_status.insert(), list(head_counts(fleet, now)))
     made: list[Fingerprint] = []
 
     def watched() -> Iterator[pa.Table]:

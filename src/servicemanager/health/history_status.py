@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from servicemanager.iotdb.devices import Devices
 from servicemanager.iotdb.engine import Database
+from servicemanager.iotdb.platform_tables import history_status
 from servicemanager.iotdb.stored import StoredTime, stored_times
-from servicemanager.iotdb.tables import history_status
 from servicemanager.jobs.job import JobContext, JobResult
 
 

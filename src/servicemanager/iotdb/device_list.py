@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from servicemanager.iotdb.devices import Device, Devices
 from servicemanager.iotdb.engine import Database
-from servicemanager.iotdb.tables import announcement, registration
+from servicemanager.iotdb.platform_tables import announcement, registration
 
 #: Rows of one stretch, and seconds after which no further one begins.
 _STRETCH, _SECONDS = 10_000, 0.08

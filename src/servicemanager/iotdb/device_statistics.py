@@ -13,9 +13,9 @@ import sqlalchemy as sa
 
 from servicemanager.errors import DatabaseRefused
 from servicemanager.iotdb.engine import Database
+from servicemanager.iotdb.platform_tables import device_statistics as _table
 from servicemanager.iotdb.spelling import literal
 from servicemanager.iotdb.stored import StoredTime, stored_time
-from servicemanager.iotdb.tables import device_statistics as _table
 
 NAME = "DeviceStatistics"
 _COLUMNS = ("device", "sensor", "average", "deviation", "error", "creationDate")

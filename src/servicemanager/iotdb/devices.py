@@ -16,8 +16,8 @@ from itertools import islice
 import sqlalchemy as sa
 
 from servicemanager.iotdb.engine import Database
+from servicemanager.iotdb.platform_tables import announcement, registration
 from servicemanager.iotdb.stored import StoredTime, UtcTime, stored_times
-from servicemanager.iotdb.tables import announcement, registration
 
 #: Names in one statement.
 _CHUNK, _GROUPS = 1000, 20_000

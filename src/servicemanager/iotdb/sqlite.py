@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 import stamina
 
-from servicemanager.iotdb import tables
+from servicemanager.iotdb import platform_tables
 from servicemanager.iotdb.engine import Database
 from servicemanager.iotdb.failures import translating
 
@@ -34,7 +34,7 @@ def open_sqlite(path: Path) -> Database:
 def create_platform(database: Database) -> None:
     """Make the platform's tables where they are missing: the embedded database has no gateway to do so."""
     with database.transaction() as connection:
-        tables.platform.create_all(connection)
+        platform_tables.platform.create_all(connection)
 
 
 def _make_folder(path: Path) -> None:

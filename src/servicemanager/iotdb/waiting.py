@@ -8,8 +8,8 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from servicemanager.iotdb.engine import Database
+from servicemanager.iotdb.platform_tables import messages
 from servicemanager.iotdb.stored import StoredTime, stored_times
-from servicemanager.iotdb.tables import messages
 
 #: Of the newest messages, where the table has no index by device.
 LOOKED_AT = 100_000

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from servicemanager.errors import DatabaseRefused
 from servicemanager.iotdb.devices import Devices
 from servicemanager.iotdb.engine import Database
+from servicemanager.iotdb.platform_tables import device_statistics, history_status
 from servicemanager.iotdb.stored import StoredTime, stored_times
-from servicemanager.iotdb.tables import device_statistics, history_status
 from servicemanager.iotdb.waiting import Waiting
 from servicemanager.service.desk.shared import Shared
 

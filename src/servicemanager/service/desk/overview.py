@@ -14,8 +14,8 @@ from servicemanager.config import Settings
 from servicemanager.health.history_status import Counted, fetch_counts
 from servicemanager.iotdb.engine import Database
 from servicemanager.iotdb.estimate import estimated_rows
+from servicemanager.iotdb.platform_tables import facts
 from servicemanager.iotdb.stored import StoredTime
-from servicemanager.iotdb.tables import facts
 from servicemanager.service.desk.attention import attention, summary
 from servicemanager.service.desk.status import status_values
 from servicemanager.service.status import Instances, look
