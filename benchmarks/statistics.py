@@ -6,10 +6,14 @@ import os
 import time
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 from benchmarks.export import DATABASE, SERVICEMANAGER, _client, _fill
 from benchmarks.generate import write_tsv
 from benchmarks.harness import Measured, Run, gateway, run
 
+from servicemanager.iotdb.moment_blocks import pack
+from servicemanager.iotdb.moment_columns import moments_of
 from servicemanager.messages.cleanup import CHUNK
 from support.mariadb import Server
 from support.messages import MESSAGES
@@ -55,7 +59,7 @@ def _rollups(server: Server, rows: int) -> Run:
     command, environ = [SERVICEMANAGER, "statistics"], _environ(server)
     bare = found.add(run("one GROUP BY device, sensor, day", [*_client(server), "--quick", "-B", "-e", _GROUP_BY]))
     full = found.add(run("statistics --rebuild", [*command, "--rebuild"], environ), bare, 1.3)
-    server.execute(f"DELETE FROM sm_rollup_day WHERE day = '{_LAST_DAY}'", database=DATABASE)
+    server.execute(f"DELETE FROM sm_rollup_remembered WHERE day = '{_LAST_DAY}'", database=DATABASE)
     night = run("statistics, one new day of thirty", command, environ)
     found.add(night, full, 0.1)
     found.add(Measured("the same", night.seconds), bare, 0.1)
@@ -65,15 +69,11 @@ def _rollups(server: Server, rows: int) -> Run:
 def _publication(server: Server) -> Run:
     found = Run(f"Publication of {PAIRS:,} pairs")
     server.execute(
-        *(f"DELETE FROM {table}" for table in ("Facts", "sm_rollup_live", "sm_rollup_day")),
+        *(f"DELETE FROM {table}" for table in ("Facts", "sm_rollup_block", "sm_rollup_remembered")),
         "ALTER TABLE DeviceStatistics ADD KEY (device, sensor)",  # without it each reading of the gateway is a scan
         database=DATABASE,
     )
-    server.execute(
-        "INSERT INTO sm_rollup SELECT '2026-06-30', CONCAT('device ', seq DIV 3), seq MOD 3, 4, 40, 1000, 1, 25 "
-        f"FROM seq_1_to_{PAIRS}",
-        database=DATABASE,
-    )
+    _fill_rollups(server)
     found.add(run("statistics, into an empty table", [SERVICEMANAGER, "statistics", "--force"], _environ(server)))
     with gateway(server, DATABASE, _READ) as waits:
         time.sleep(_UNDISTURBED)
@@ -83,6 +83,21 @@ def _publication(server: Server) -> Run:
         time.sleep(_UNDISTURBED)  # the server still cleans up
     found.add(Measured("longest of a gateway's readings meanwhile (goal: 1 s)", max(waits)), before)
     return found
+
+
+def _fill_rollups(server: Server) -> None:
+    """With four readings of each pair."""
+    devices = pa.array([f"device {number}" for number in range(PAIRS // 3)])
+    number = np.repeat(np.arange(PAIRS), 4)
+    rows = [devices.dictionary_encode().take(pa.array(number // 3)), number % 3, np.tile([1, 6, 8, 25], PAIRS)]
+    blocks = pack(moments_of(pa.table(rows, ["device", "sensor", "data"])))
+    connection = server.connect(DATABASE)
+    with connection.cursor() as cursor:
+        values = [(n, b.first_device, b.last_device, b.pairs, b.payload) for n, b in enumerate(blocks)]
+        cursor.executemany(
+            f"INSERT INTO sm_rollup_block VALUES ('{_LAST_DAY}', '1-g0', %s, %s, %s, %s, _binary %s)", values
+        )
+    connection.close()
 
 
 def _messages(server: Server) -> Run:

@@ -11,6 +11,10 @@ from servicemanager.errors import ConfigurationError, NotFound
 from servicemanager.health.assess import Horizon, Status
 from servicemanager.iotdb import device_list, waiting
 from servicemanager.iotdb.device_list import DeviceList
+from servicemanager.iotdb.moment_blocks import pack
+from servicemanager.iotdb.moment_columns import from_pairs
+from servicemanager.iotdb.moments import Moments, Pair
+from servicemanager.iotdb.rollups import Counted, Remembered, Rollups
 from servicemanager.service.desk.devices import Fleet
 from servicemanager.web.documents.devices import Query, Sort
 from support.service_desk import opened
@@ -193,12 +197,12 @@ def test_a_search_that_finds_nothing_ends_within_its_time_and_goes_on_from_there
 
 def test_the_days_of_a_sensor_come_from_the_archive_and_from_facts_together(fleet):
     day = (datetime.now(UTC) - timedelta(days=2)).date()
-    fleet.execute(
-        f"INSERT INTO sm_rollup_day VALUES ('{day}', 3, 'j')",
-        f"INSERT INTO sm_rollup VALUES ('{day}', X'413033', 1, 2, '10', '58', 3, 7)",
-        f"INSERT INTO sm_rollup_live VALUES ('{day}', X'413033', 1, 1, '5', '25', 5, 5)",
-        f"INSERT INTO sm_rollup_live VALUES ('{day}', X'613033', 1, 1, '5', '25', 5, 5)",
-    )
+    fives, rollups = Moments(1, 5, 25, 5, 5), Rollups(fleet.database)
+    live = from_pairs([(Pair(b"A03", 1), fives), (Pair(b"a03", 1), fives)])
+    archived = from_pairs([(Pair(b"A03", 1), Moments(2, 10, 58, 3, 7))])
+    with fleet.database.transaction() as tx:
+        rollups.replace_live(tx, day, pack(live), Remembered(3, "j"))
+        rollups.count_objects(tx, day, [Counted(1, 0)], pack(archived))
     (sensor,) = fleet.desk.device("A03").sensors
     (one,) = sensor.days
     assert (one.day, one.readings, one.mean, one.least, one.greatest) == (day, 3, 5.0, 3, 7)

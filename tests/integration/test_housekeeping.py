@@ -73,7 +73,7 @@ def test_incidents_and_silences_go_long_after_their_end_and_never_before(iotdb):
 def test_what_proves_an_archive_stays_however_old_it_is(iotdb, tmp_path, staging):
     iotdb.insert([reading(days_ago(2000 + n), data=n) for n in range(3)])
     run(make_job(iotdb, FolderStore(tmp_path / "archive"), staging))
-    tables = ("sm_archive", "sm_archive_object", "sm_archive_part", "sm_rollup", "sm_rollup_object")
+    tables = ("sm_archive", "sm_archive_object", "sm_archive_part", "sm_rollup_block", "sm_rollup_counted")
     iotdb.execute(*OLD_ROWS, "UPDATE sm_archive SET planned_at = '2020-01-01'")
     before = {table: iotdb.execute(f"SELECT * FROM {table}") for table in tables}
     assert all(len(rows) == 3 for rows in before.values())

@@ -111,7 +111,7 @@ def test_objects_of_a_version_that_kept_no_rollups_are_counted_at_the_next_run(g
     rows = some(2) + some(1)
     gateway.insert(rows)
     run(make_job(gateway, store, staging))
-    gateway.execute("DELETE FROM sm_rollup", "DELETE FROM sm_rollup_object")
+    gateway.execute("DELETE FROM sm_rollup_block", "DELETE FROM sm_rollup_counted")
     assert publish(gateway, store).counts["objects_counted"] == 2
     stands(gateway, store, rows)
 
@@ -125,7 +125,7 @@ def test_an_object_that_was_taken_out_of_the_journal_by_hand_is_not_counted_twic
     for table in ("sm_archive_object", "sm_archive_part"):
         gateway.execute(f"DELETE FROM {table} WHERE archive_id = (SELECT MIN(id) FROM sm_archive)")
     stands(gateway, store, rows)
-    gateway.execute("DELETE FROM sm_rollup_object", "INSERT INTO sm_rollup_object SELECT MIN(id), 0 FROM sm_archive")
+    gateway.execute("DELETE FROM sm_rollup_counted", "INSERT INTO sm_rollup_counted SELECT MIN(id), 0 FROM sm_archive")
     run(make_job(gateway, store, staging))
     stands(gateway, store, rows)
 
@@ -137,7 +137,7 @@ def test_readings_that_were_restored_into_facts_or_adopted_count_once(gateway, s
     days = Days(days_ago(2).date(), days_ago(2).date())
     run(RestoreJob(gateway.database, Stores(store, open_store), days, "Facts", ZONE))
     stands(gateway, store, rows)
-    forgotten = ("archive", "archive_object", "archive_part", "rollup", "rollup_object", "rollup_live", "rollup_day")
+    forgotten = ("archive", "archive_object", "archive_part", "rollup_block", "rollup_counted", "rollup_remembered")
     gateway.execute(*(f"DELETE FROM sm_{name}" for name in forgotten))
     job = make_job(gateway, store, staging)
     lease = acquire(gateway.database, "job:export", "a person", MINUTE)
@@ -150,7 +150,7 @@ def test_without_the_objects_that_were_never_counted_the_table_is_left_as_it_is(
     publish(gateway, store)
     before = published(gateway)
     run(make_job(gateway, store, staging))
-    gateway.execute("DELETE FROM sm_rollup", "DELETE FROM sm_rollup_object")
+    gateway.execute("DELETE FROM sm_rollup_block", "DELETE FROM sm_rollup_counted")
     problems = publish(gateway, None).problems
     assert "No bucket is configured" in problems[0]
     assert "left as it is" in problems[1]

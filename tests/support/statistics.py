@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import date, timedelta
 from fractions import Fraction
 from math import sqrt
 from zoneinfo import ZoneInfo
@@ -14,6 +14,9 @@ from servicemanager.archive.objects import ObjectStore, open_store
 from servicemanager.archive.proof import Stores
 from servicemanager.config import Guard
 from servicemanager.iotdb.columns import COLUMNS
+from servicemanager.iotdb.moment_blocks import unpack
+from servicemanager.iotdb.moment_columns import merged, to_pairs
+from servicemanager.iotdb.moments import Moments, Pair
 from servicemanager.iotdb.rollups import Rollups
 from servicemanager.jobs.job import JobResult
 from servicemanager.statistics.job import StatisticsJob
@@ -40,20 +43,17 @@ def publish(iotdb: Iotdb, store: ObjectStore | None, lease: timedelta = LEASE, *
 def moments(iotdb: Iotdb) -> dict:
     """Whatever there is, by device and sensor, as exact integers."""
     with iotdb.database.reading() as connection:
-        found = Rollups(iotdb.database).merged(connection, None, "9999-12-31")
-        return {(pair.device.decode(), pair.sensor): (m.n, m.sum_x, m.sum_x2, m.min_x, m.max_x) for pair, m in found}
+        return plain(Rollups(iotdb.database).merged(connection, None, date.max))
+
+
+def plain(found: Iterable[tuple[Pair, Moments]]) -> dict:
+    return {(pair.device.decode(), pair.sensor): (m.n, m.sum_x, m.sum_x2, m.min_x, m.max_x) for pair, m in found}
 
 
 def archived_moments(iotdb: Iotdb) -> dict:
     """The same of what the archive holds."""
-    found = defaultdict(list)
-    for device, *row in iotdb.execute("SELECT device, sensor, n, sum_x, sum_x2, min_x, max_x FROM sm_rollup"):
-        found[device.decode(), row[0]].append([int(number) for number in row[1:]])
-    return {
-        pair: (*map(sum, columns[:3]), min(columns[3]), max(columns[4]))
-        for pair, days in found.items()
-        for columns in [list(zip(*days, strict=True))]
-    }
+    blocks = iotdb.execute("SELECT payload FROM sm_rollup_block WHERE source <> 'live'")
+    return plain(to_pairs(merged(unpack(payload) for (payload,) in blocks)))
 
 
 def moments_of_rows(rows: Counter | Iterable[Row]) -> dict:

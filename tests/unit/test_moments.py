@@ -10,14 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from servicemanager.iotdb.moments import Moments, Pair, merged, moments_of, root
+from servicemanager.iotdb.moment_columns import SCHEMA, merged, moments_of, to_pairs
+from servicemanager.iotdb.moments import Moments, Pair, root
 
 INT = st.integers(-(2**31), 2**31 - 1)
 BIGINT = st.integers(-(2**63), 2**63 - 1)
 
 
 def of(values: list[int]) -> Moments:
-    return moments_of(rows([("board", 1, value) for value in values]))[Pair(b"board", 1)]
+    return dict(to_pairs(moments_of(rows([("board", 1, value) for value in values]))))[Pair(b"board", 1)]
 
 
 def rows(readings: list[tuple]) -> pa.Table:
@@ -82,7 +83,7 @@ def test_millions_of_identical_readings_stay_exact_beyond_64_bits():
     number, value = 3_000_000, -(2**31)
     devices = pa.repeat("board", number).dictionary_encode()
     table = pa.table([devices, pa.repeat(1, number), pa.repeat(value, number)], ["device", "sensor", "data"])
-    found = moments_of(table)[Pair(b"board", 1)]
+    found = dict(to_pairs(moments_of(table)))[Pair(b"board", 1)]
     assert found == Moments(number, number * value, number * value**2, value, value)
     assert found.sum_x2 > 2**64
     assert (found.mean, found.deviation, found.error) == (value, 0.0, 0.0)
@@ -90,15 +91,17 @@ def test_millions_of_identical_readings_stay_exact_beyond_64_bits():
 
 def test_devices_are_told_apart_by_bytes_and_readings_without_a_sensor_or_a_value_are_left_out():
     readings = [("ab", 1, 5), ("AB", 1, 6), ("ab ", 1, 7), ("ab", 2, 8), ("ab", None, 9), (None, 1, 9), ("ab", 1, None)]
-    assert {pair: moments.sum_x for pair, moments in moments_of(rows(readings)).items()} == {
-        Pair(b"ab", 1): 5,
-        Pair(b"AB", 1): 6,
-        Pair(b"ab ", 1): 7,
-        Pair(b"ab", 2): 8,
-    }
+    assert [(pair, moments.sum_x) for pair, moments in to_pairs(moments_of(rows(readings)))] == [
+        (Pair(b"AB", 1), 6),
+        (Pair(b"ab", 1), 5),
+        (Pair(b"ab", 2), 8),
+        (Pair(b"ab ", 1), 7),
+    ]
 
 
 @given(st.lists(st.tuples(st.sampled_from(["a", "b", "ção"]), st.integers(-2, 2), INT)), st.integers(0, 20))
 def test_the_moments_of_parts_are_those_of_the_whole(readings, cut):
     parts = [moments_of(rows(readings[:cut])), moments_of(rows(readings[cut:]))]
-    assert merged(parts) == moments_of(rows(readings))
+    whole = moments_of(rows(readings))
+    assert list(to_pairs(merged(parts))) == list(to_pairs(whole))
+    assert merged(parts).schema == whole.schema == SCHEMA

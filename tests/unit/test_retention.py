@@ -6,11 +6,11 @@ from servicemanager.iotdb.tables import ours
 #: What is never removed, and why.
 KEPT = {
     "sm_archive, sm_archive_object, sm_archive_part": "they prove what the archive holds",
-    "sm_rollup, sm_rollup_object": "they count readings that only the archive holds",
+    "sm_rollup_block, sm_rollup_counted": "they count readings that only the archive holds",
     "sm_restore": "a repeated restore would double readings",
     "sm_lease, sm_fence": "one row for each job",
     "sm_meta, sm_migration": "what the database is",
-    "sm_rollup_live, sm_rollup_day": "the statistics see to them",
+    "sm_rollup_remembered": "the statistics see to it",
 }
 
 

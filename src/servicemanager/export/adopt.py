@@ -25,6 +25,7 @@ from servicemanager.export.tools import Tools
 from servicemanager.export.work import Tally
 from servicemanager.iotdb.engine import Database, database_uuid, write_meta
 from servicemanager.iotdb.fingerprint import total
+from servicemanager.iotdb.moment_blocks import pack
 from servicemanager.iotdb.place import adopt_place
 from servicemanager.iotdb.rollups import Counted
 
@@ -111,7 +112,7 @@ def _learn(tools: Tools, entry: JournaledWindow, label: Label, found: Adoption) 
     pieces = [(piece.number, piece.window) for piece in slices_of(tools.journal.parts(entry.id))]
     sealed = adopt(tools, label, tools.stores.current.read(label.key), pieces)
     assert sealed.label.fingerprint is not None  # noqa: S101 -- adopting filled it in
-    parts = _with_purged(tools, sealed)
+    parts, blocks = _with_purged(tools, sealed), list(pack(sealed.moments))
     tools.context.checkpoint()
     with tools.database.transaction() as tx:
         tools.context.lease.pass_fence(tx)
@@ -121,7 +122,7 @@ def _learn(tools: Tools, entry: JournaledWindow, label: Label, found: Adoption) 
         )
         tools.journal.record(tx, entry.id, archived, parts)
         counted = [Counted(entry.id, label.generation)]
-        tools.rollups.count_objects(tx, entry.creation_date, counted, sealed.moments)
+        tools.rollups.count_objects(tx, entry.creation_date, counted, blocks)
     found.objects += 1
     found.rows += sealed.label.fingerprint.rows
 

@@ -6,7 +6,7 @@ that are put.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -31,7 +31,7 @@ from servicemanager.export.staging import failing_in, staged_file
 from servicemanager.export.tools import Tools
 from servicemanager.iotdb.columns import STORED
 from servicemanager.iotdb.fingerprint import MICRO, Fingerprint, fingerprint_slices, total
-from servicemanager.iotdb.moments import Moments, Pair, merged, moments_of
+from servicemanager.iotdb.moment_columns import merged, moments_of
 from servicemanager.iotdb.reader import READ_SCHEMA
 from servicemanager.iotdb.window import Window
 
@@ -52,8 +52,8 @@ class Sealed:
     label: Label
     body: bytes
     parts: tuple[Part, ...]
-    #: Of the same bytes, decoded.
-    moments: Mapping[Pair, Moments]
+    #: Of the same bytes, decoded; see `moment_columns`.
+    moments: pa.Table
 
 
 def seal_window(tools: Tools, label: Label, reading: Reading) -> Sealed | None:
@@ -157,9 +157,7 @@ def _slices(tools: Tools, window: Window, stored: np.ndarray) -> list[Window]:
     return [Window(a, b) for a, b in pairwise(bounds)]
 
 
-def _parts(
-    tools: Tools, label: Label, slices: Sequence[Window], body: bytes
-) -> tuple[tuple[Part, ...], Mapping[Pair, Moments]]:
+def _parts(tools: Tools, label: Label, slices: Sequence[Window], body: bytes) -> tuple[tuple[Part, ...], pa.Table]:
     """What the bytes themselves, decoded, hold for each slice, and the moments of all."""
     cuts = [tools.facts.micros(window.start_at) for window in slices[1:]]
     found, moments = [fingerprint_slices(READ_SCHEMA.empty_table(), cuts)], []

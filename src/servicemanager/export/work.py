@@ -26,6 +26,7 @@ from servicemanager.export.reconcile import Differences, compare_window
 from servicemanager.export.seal import Sealed, adopt, seal_rows, seal_window
 from servicemanager.export.tools import Tools
 from servicemanager.iotdb.fingerprint import EMPTY, Fingerprint
+from servicemanager.iotdb.moment_blocks import pack
 from servicemanager.iotdb.rollups import Counted
 from servicemanager.iotdb.window import Window
 
@@ -190,6 +191,7 @@ def _record(tools: Tools, entry: JournaledWindow, sealed: Sealed, tally: Tally) 
     assert label.fingerprint is not None  # noqa: S101 -- sealing filled it in
     if tools.csv:
         legacy_csv.put_csv(tools.stores.current, label, _rows(sealed), tools.zone)
+    blocks = list(pack(sealed.moments))
     tools.context.checkpoint()
     with tools.database.transaction() as tx:
         tools.context.lease.pass_fence(tx)
@@ -197,7 +199,7 @@ def _record(tools: Tools, entry: JournaledWindow, sealed: Sealed, tally: Tally) 
         found = ArchivedObject(label.generation, url, len(sealed.body), sha256(sealed.body), label.fingerprint, now)
         tools.journal.record(tx, entry.id, found, sealed.parts)
         counted = [Counted(entry.id, label.generation)]
-        tools.rollups.count_objects(tx, entry.creation_date, counted, sealed.moments)
+        tools.rollups.count_objects(tx, entry.creation_date, counted, blocks)
     tally.counts.update(objects=1, bytes=len(sealed.body), rows_archived=label.fingerprint.rows)
     tools.context.progress.advance("archived", label.fingerprint.rows)
 

@@ -18,6 +18,9 @@ import sqlalchemy as sa
 from servicemanager.iotdb.columns import COLUMNS, INTEGERS, STORED, STRINGS
 from servicemanager.iotdb.engine import Database
 from servicemanager.iotdb.fingerprint import EMPTY, Count, Fingerprint
+from servicemanager.iotdb.moment_blocks import PAIRS
+from servicemanager.iotdb.moment_columns import from_pairs
+from servicemanager.iotdb.moments import Moments, Pair
 from servicemanager.iotdb.reader import READ_SCHEMA, iter_mysql, iter_sqlite
 from servicemanager.iotdb.shape import Shape, describe
 from servicemanager.iotdb.spelling import (
@@ -108,14 +111,17 @@ class Facts:
         found = {edges[int(number) - 1]: int(rows) for number, rows in self._query(query)}
         return [found.get(window.start_at, 0) for window in windows]
 
-    def roll_up(self, tx: sa.Connection, table: str, day: date, window: Window, without: Sequence[Window]) -> None:
-        """Insert the moments of the rows of `window` into a table of moments, as those of `day`.
+    def moments(self, window: Window, without: Sequence[Window]) -> Generator[pa.Table]:
+        """The moments of the rows of `window` but for those in `without`, as the server counts them.
 
-        Rows in `without` are left out. Under READ COMMITTED nothing of Facts is locked meanwhile.
+        Tables of `moment_columns`, as they come; nothing of Facts is locked meanwhile.
         """
         spans = [f"NOT ({self._where(each)})" for each in without]
-        where = " AND ".join((self._where(window), *spans))
-        tx.exec_driver_sql(self._sql.roll_up(table, day.isoformat(), where, wide=self.shape.wide))
+        query = self._sql.moments(" AND ".join((self._where(window), *spans)), wide=self.shape.wide)
+        with self._database.snapshot() as connection:
+            rows = connection.execution_options(stream_results=True).exec_driver_sql(query)
+            for some in rows.partitions(PAIRS):
+                yield from_pairs((Pair(bytes(name), int(s)), Moments(*map(int, all_))) for name, s, *all_ in some)
 
     def count_dateless(self, since: datetime | None = None) -> int:
         """Rows whose creationDate is NULL, no point in time, or before the year 1000: no window holds them.

@@ -1,33 +1,31 @@
-"""The tables of moments: what the archive holds by local day, and what Facts holds besides.
+"""The tables of moments: what the archive holds by local day, and what Facts holds besides, in packed blocks.
 
-`sm_rollup` counts exactly the objects that `sm_rollup_object` lists: both are written in the transaction that
-journals an object. `sm_rollup_live` can be thrown away at any time. Everything is written within the caller's
-transaction, which the caller fences.
+The blocks of a day count exactly the objects of that day which `sm_rollup_counted` lists: both are written in the
+transaction that journals an object. Those of the source `live` can be thrown away at any time. A block is inserted or
+deleted, never changed, and those of two writers differ in their sources, so neither waits for the other. Everything is
+written within the caller's transaction, which the caller fences.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import islice
 
 import sqlalchemy as sa
 
-from servicemanager.iotdb.engine import Database, Dialect
+from servicemanager.iotdb.engine import Database
+from servicemanager.iotdb.moment_blocks import Block, merge, unpack
+from servicemanager.iotdb.moment_columns import of_device, to_pairs
 from servicemanager.iotdb.moments import Moments, Pair
-from servicemanager.iotdb.tables import archive, archive_object, rollup, rollup_day, rollup_live, rollup_object
+from servicemanager.iotdb.tables import archive, archive_object, rollup_block, rollup_counted, rollup_remembered
 
-#: Pairs of one statement: well below the smallest max_allowed_packet, 1 MiB.
-_STATEMENT_PAIRS = 2_000
-_COLUMNS = "day,device,sensor,n,sum_x,sum_x2,min_x,max_x"
-_ADD = {
-    "mysql": "ON DUPLICATE KEY UPDATE n=n+VALUES(n), sum_x=sum_x+VALUES(sum_x), sum_x2=sum_x2+VALUES(sum_x2), "
-    "min_x=LEAST(min_x,VALUES(min_x)), max_x=GREATEST(max_x,VALUES(max_x))",
-    "sqlite": "ON CONFLICT (day,device,sensor) DO UPDATE SET n=n+excluded.n, sum_x=exact_add(sum_x,excluded.sum_x), "
-    "sum_x2=exact_add(sum_x2,excluded.sum_x2), min_x=min(min_x,excluded.min_x), max_x=max(max_x,excluded.max_x)",
-}
-_TOTAL: Mapping[Dialect, str] = {"mysql": "SUM", "sqlite": "exact_sum"}
+#: Of the readings that only Facts holds, and of several objects that were counted together.
+_LIVE, _TOGETHER = "live", "objects"
+_ARCHIVED = rollup_block.c.source != _LIVE
+#: Blocks that are fetched at once.
+_FETCHED = 16
 
 
 @dataclass(frozen=True, order=True)
@@ -53,9 +51,7 @@ class Rollups:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def count_objects(
-        self, tx: sa.Connection, day: date, objects: Sequence[Counted], moments: Mapping[Pair, Moments]
-    ) -> None:
+    def count_objects(self, tx: sa.Connection, day: date, objects: Sequence[Counted], blocks: Iterable[Block]) -> None:
         """Add the moments of some objects of a day to the archive's.
 
         Where one was counted already, somebody has removed it from the journal by hand, and nobody can tell what it
@@ -66,14 +62,15 @@ class Rollups:
             self.clear_archived(tx, day)
             return
         for each in objects:
-            tx.execute(rollup_object.insert().values(archive_id=each.archive_id, generation=each.generation))
-        self._add(tx, rollup, day, moments)
+            tx.execute(rollup_counted.insert().values(archive_id=each.archive_id, generation=each.generation))
+        source = f"{objects[0].archive_id}-g{objects[0].generation}" if len(objects) == 1 else _TOGETHER
+        self._insert(tx, day, source, blocks)
 
     def clear_archived(self, tx: sa.Connection, day: date) -> None:
         """Count none of the day's objects, so that all of them can be counted anew."""
         windows = sa.select(archive.c.id).where(archive.c.creation_date == day).scalar_subquery()
-        tx.execute(rollup.delete().where(rollup.c.day == day))
-        tx.execute(rollup_object.delete().where(rollup_object.c.archive_id.in_(windows)))
+        tx.execute(rollup_block.delete().where(rollup_block.c.day == day, _ARCHIVED))
+        tx.execute(rollup_counted.delete().where(rollup_counted.c.archive_id.in_(windows)))
 
     def clear_strangers(self, tx: sa.Connection) -> None:
         """Count nothing any more where objects are counted that the journal does not know, as after it was lost.
@@ -81,35 +78,34 @@ class Rollups:
         Nobody can tell of which days those were; the next run of the statistics reads what is then not counted.
         """
         known = sa.select(archive.c.id)
-        strangers = sa.select(rollup_object.c.archive_id).where(rollup_object.c.archive_id.not_in(known)).limit(1)
+        strangers = sa.select(rollup_counted.c.archive_id).where(rollup_counted.c.archive_id.not_in(known)).limit(1)
         if tx.execute(strangers).first():
-            tx.execute(rollup.delete())
-            tx.execute(rollup_object.delete())
+            tx.execute(rollup_block.delete().where(_ARCHIVED))
+            tx.execute(rollup_counted.delete())
 
-    def clear_live(self, tx: sa.Connection, day: date) -> None:
-        tx.execute(rollup_live.delete().where(rollup_live.c.day == day))
-
-    def add_live(self, tx: sa.Connection, day: date, moments: Mapping[Pair, Moments]) -> None:
-        self._add(tx, rollup_live, day, moments)
-
-    def remember(self, tx: sa.Connection, day: date, seen: Remembered) -> None:
-        tx.execute(rollup_day.delete().where(rollup_day.c.day == day))
-        tx.execute(rollup_day.insert().values(day=day, facts_rows=seen.facts_rows, journal=seen.journal))
+    def replace_live(self, tx: sa.Connection, day: date, blocks: Iterable[Block], seen: Remembered) -> None:
+        """Remember the moments of what only Facts holds of a day, and what the day looked like."""
+        tx.execute(rollup_block.delete().where(rollup_block.c.day == day, rollup_block.c.source == _LIVE))
+        tx.execute(rollup_remembered.delete().where(rollup_remembered.c.day == day))
+        self._insert(tx, day, _LIVE, blocks)
+        tx.execute(rollup_remembered.insert().values(day=day, facts_rows=seen.facts_rows, journal=seen.journal))
 
     def forget(self, tx: sa.Connection, before: date | None = None) -> None:
         """Forget what Facts held, of all days or of those before a day: it is summed up anew when it is needed."""
-        for table in (rollup_day, rollup_live):
-            tx.execute(table.delete().where(table.c.day < before) if before else table.delete())
+        live = rollup_block.delete().where(rollup_block.c.source == _LIVE)
+        seen = rollup_remembered.delete()
+        tx.execute(live.where(rollup_block.c.day < before) if before else live)
+        tx.execute(seen.where(rollup_remembered.c.day < before) if before else seen)
 
     def remembered(self) -> dict[date, Remembered]:
         with self._database.reading() as connection:
-            rows = connection.execute(sa.select(rollup_day))
+            rows = connection.execute(sa.select(rollup_remembered))
             return {row.day: Remembered(row.facts_rows, row.journal) for row in rows}
 
     def miscounted(self) -> set[date]:
         """Days whose objects in the journal are not those that are counted: an earlier version archived them."""
         journaled = sa.select(archive_object.c.archive_id, archive_object.c.generation)
-        counted = sa.select(rollup_object.c.archive_id, rollup_object.c.generation)
+        counted = sa.select(rollup_counted.c.archive_id, rollup_counted.c.generation)
         with self._database.reading() as connection:
             ours, theirs = ({Counted(*row) for row in connection.execute(each)} for each in (journaled, counted))
             windows = connection.execute(sa.select(archive.c.id, archive.c.creation_date))
@@ -118,41 +114,53 @@ class Rollups:
 
     def merged(self, connection: sa.Connection, first: date | None, last: date) -> Iterator[tuple[Pair, Moments]]:
         """The moments of every pair from local day `first` to `last`, by device and sensor, as they arrive."""
-        span = f"day <= '{last}'" if first is None else f"day BETWEEN '{first}' AND '{last}'"
-        parts = " UNION ALL ".join(f"SELECT {_COLUMNS} FROM {t.name} WHERE {span}" for t in (rollup, rollup_live))
-        total = _TOTAL[self._database.dialect]
-        sums = f"SUM(n),{total}(sum_x),{total}(sum_x2),MIN(min_x),MAX(max_x)"
-        query = f"SELECT device,sensor,{sums} FROM ({parts}) AS parts GROUP BY device,sensor ORDER BY device,sensor"
-        for device, sensor, *numbers in connection.execution_options(stream_results=True).exec_driver_sql(query):
-            yield Pair(bytes(device), sensor), Moments(*map(int, numbers))
+        span = rollup_block.c.day <= last
+        if first:
+            span &= rollup_block.c.day >= first
+        for table in merge(self._blocks(connection, span)):
+            yield from to_pairs(table)
 
     def of_device(self, connection: sa.Connection, device: bytes, since: date) -> dict[date, dict[int, Moments]]:
-        """The moments of one device, archived and live together, by local day from `since` on and by sensor."""
-        planned = sa.select(archive.c.creation_date).where(archive.c.creation_date >= since).distinct()
-        summed_up = sa.select(rollup_day.c.day).where(rollup_day.c.day >= since)
-        days = sorted({day for query in (planned, summed_up) for day in connection.execute(query).scalars()})
-        found: dict[date, dict[int, Moments]] = {}
-        for table in (rollup, rollup_live):
-            # Day by day, for the key begins with it.
-            for row in connection.execute(sa.select(table).where(table.c.day.in_(days), table.c.device == device)):
-                moments = Moments(*map(int, (row.n, row.sum_x, row.sum_x2, row.min_x, row.max_x)))
-                its = found.setdefault(row.day, {})
-                its[row.sensor] = its[row.sensor] + moments if row.sensor in its else moments
-        return found
+        """The moments of each sensor of one device, by local day, from the day `since` on.
+
+        What Facts alone holds counts as it was when the statistics were last made.
+        """
+        block = rollup_block.c
+        query = sa.select(block.day, block.payload).where(block.day >= since, block.pairs > 0)
+        query = query.where(block.first_device <= device, block.last_device >= device).order_by(block.day)
+        found = defaultdict[date, dict[int, Moments]](dict)
+        for day, payload in connection.execute(query):
+            for pair, moments in to_pairs(of_device(unpack(payload), device)):
+                before = found[day].get(pair.sensor)
+                found[day][pair.sensor] = before + moments if before else moments
+        return dict(found)
+
+    def _blocks(self, connection: sa.Connection, where: sa.ColumnElement[bool]) -> Iterator[Block]:
+        """In the order of their first devices; their payloads are fetched a few at a time."""
+        block = rollup_block.c
+        # Without the payloads, which a server might carry through its sorting.
+        listed = sa.select(block.day, block.source, block.number).where(where).order_by(block.first_device)
+        keys = connection.execute(listed).all()
+        for start in range(0, len(keys), _FETCHED):
+            these = [
+                (block.day == day) & (block.source == source) & (block.number == number)
+                for day, source, number in keys[start : start + _FETCHED]
+            ]
+            columns = sa.select(block.first_device, block.last_device, block.pairs, block.payload)
+            fetched = [Block(*row) for row in connection.execute(columns.where(sa.or_(*these)))]
+            yield from sorted(fetched, key=lambda each: each.first_device)
 
     def _listed(self, tx: sa.Connection, day: date) -> set[Counted]:
-        query = sa.select(rollup_object.c.archive_id, rollup_object.c.generation)
-        query = query.join(archive, archive.c.id == rollup_object.c.archive_id).where(archive.c.creation_date == day)
+        query = sa.select(rollup_counted.c.archive_id, rollup_counted.c.generation)
+        query = query.join(archive, archive.c.id == rollup_counted.c.archive_id).where(archive.c.creation_date == day)
         return {Counted(*row) for row in tx.execute(query)}
 
-    def _add(self, tx: sa.Connection, table: sa.Table, day: date, moments: Mapping[Pair, Moments]) -> None:
-        waiting = iter(moments.items())
-        while chunk := list(islice(waiting, _STATEMENT_PAIRS)):
-            values = ",".join(_spelled(day, pair, found) for pair, found in chunk)
-            tx.exec_driver_sql(f"INSERT INTO {table.name} ({_COLUMNS}) VALUES {values} {_ADD[self._database.dialect]}")
-
-
-def _spelled(day: date, pair: Pair, found: Moments) -> str:
-    """As SQL: digits, and a name's bytes as hexadecimal digits."""
-    sums = f"{found.n},'{found.sum_x}','{found.sum_x2}',{found.min_x},{found.max_x}"
-    return f"('{day}',X'{pair.device.hex()}',{pair.sensor},{sums})"
+    def _insert(self, tx: sa.Connection, day: date, source: str, blocks: Iterable[Block]) -> None:
+        for number, block in enumerate(blocks):
+            values = {
+                "first_device": block.first_device,
+                "last_device": block.last_device,
+                "pairs": block.pairs,
+                "payload": block.payload,
+            }
+            tx.execute(rollup_block.insert().values(day=day, source=source, number=number, **values))

@@ -168,15 +168,15 @@ class Statements:
         number = self.spelling.interval(edges)
         return f"SELECT {number} AS slice, COUNT(*) FROM {self.table} WHERE {where} GROUP BY slice"
 
-    def roll_up(self, table: str, day: str, where: str, *, wide: bool) -> str:
-        """Insert the moments of each pair among the rows into a table of moments; rows without a pair are left out."""
+    def moments(self, where: str, *, wide: bool) -> str:
+        """Device, sensor and moments of each pair among the rows, in order; rows without a pair are left out."""
         complete = [f"{name} IS NOT NULL" for name in ("device", "sensor", "data") if name in self.nullable]
         device = self.spelling.octet_string(self._utf8("device"))
         sums = f"COUNT(*),{self.spelling.exact_sums('data', wide=wide)},MIN(data),MAX(data)"
         rows = " AND ".join((f"({where})", *complete))
         return (
-            f"INSERT INTO {table} (day,device,sensor,n,sum_x,sum_x2,min_x,max_x) "
-            f"SELECT '{day}',{device} AS name,sensor,{sums} FROM {self.table} WHERE {rows} GROUP BY name,sensor"
+            f"SELECT {device} AS name,sensor,{sums} FROM {self.table} WHERE {rows} "
+            "GROUP BY name,sensor ORDER BY name,sensor"
         )
 
     def fingerprints(self, where: str, edges: Sequence[datetime] = (), *, lock: bool = False) -> str:

@@ -53,7 +53,6 @@ def _prepare(connection: sqlite3.Connection, _record: object) -> None:
             connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
     connection.create_function("crc32", 1, _crc32, deterministic=True)
-    connection.create_function("exact_add", 2, lambda a, b: str(int(a) + int(b)), deterministic=True)
     for name, power in (("exact_sum", 1), ("exact_squares", 2)):
         exact: Any = partial(_ExactSum, power)  # the types know of results that are integers only
         connection.create_aggregate(name, 1, exact)

@@ -208,44 +208,32 @@ detached = sa.Table(
     sa.Column("term", sa.BigInteger, nullable=False),
     _text("state", 20),
 )
-
-# Statistics. The moments of what the archive holds, by local day of arrival ...
-
-
-def _exact(name: str) -> sa.Column[str]:
-    """A whole number beyond 64 bits: SQLite keeps it as text."""
-    return sa.Column(name, sa.Text().with_variant(mysql.DECIMAL(50, 0), "mysql", "mariadb"), nullable=False)
-
-
-def _moments(name: str) -> sa.Table:
+#: Moments of readings, packed (see `moment_blocks`), by local day of arrival and by where the readings are: `live` are
+#: those that Facts holds and the archive does not ...
+rollup_block = sa.Table(
+    "sm_rollup_block",
+    ours,
+    sa.Column("day", sa.Date, primary_key=True),
+    _text("source", 64, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
     # By bytes: no collation takes two devices for one, or leaves trailing blanks out.
-    device = sa.LargeBinary(255).with_variant(mysql.VARBINARY(255), "mysql", "mariadb")
-    return sa.Table(
-        name,
-        ours,
-        sa.Column("day", sa.Date, primary_key=True),
-        sa.Column("device", device, primary_key=True),
-        sa.Column("sensor", sa.BigInteger, primary_key=True, autoincrement=False),
-        sa.Column("n", sa.BigInteger, nullable=False),
-        *map(_exact, ("sum_x", "sum_x2")),
-        sa.Column("min_x", sa.BigInteger, nullable=False),
-        sa.Column("max_x", sa.BigInteger, nullable=False),
-    )
-
-
-rollup = _moments("sm_rollup")
+    *(
+        sa.Column(name, sa.LargeBinary(255).with_variant(mysql.VARBINARY(255), "mysql", "mariadb"), nullable=False)
+        for name in ("first_device", "last_device")
+    ),
+    sa.Column("pairs", sa.Integer, nullable=False),
+    sa.Column("payload", sa.LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb"), nullable=False),
+)
 #: ... the objects that are counted in there ...
-rollup_object = sa.Table(
-    "sm_rollup_object",
+rollup_counted = sa.Table(
+    "sm_rollup_counted",
     ours,
     sa.Column("archive_id", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("generation", sa.Integer, primary_key=True, autoincrement=False),
 )
-#: ... the moments of what Facts holds and the archive does not ...
-rollup_live = _moments("sm_rollup_live")
-#: ... and what the day looked like when those were computed.
-rollup_day = sa.Table(
-    "sm_rollup_day",
+#: ... and what the day looked like when the live ones were computed.
+rollup_remembered = sa.Table(
+    "sm_rollup_remembered",
     ours,
     sa.Column("day", sa.Date, primary_key=True),
     sa.Column("facts_rows", sa.BigInteger, nullable=False),

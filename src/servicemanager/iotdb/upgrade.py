@@ -17,6 +17,7 @@ _WORDS = {
         "serial": "BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY",
         "text": "LONGTEXT",
         "device": "VARBINARY(255)",
+        "packed": "MEDIUMBLOB",
         "exact": "DECIMAL(50,0)",
         "table": "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin",
     },
@@ -24,6 +25,7 @@ _WORDS = {
         "serial": "INTEGER PRIMARY KEY AUTOINCREMENT",
         "text": "TEXT",
         "device": "BLOB",
+        "packed": "BLOB",
         "exact": "TEXT",
         "table": "",
     },
@@ -32,6 +34,9 @@ _WORDS = {
 _MOMENTS = """
   day DATE NOT NULL, device {device} NOT NULL, sensor BIGINT NOT NULL, n BIGINT NOT NULL, sum_x {exact} NOT NULL,
   sum_x2 {exact} NOT NULL, min_x BIGINT NOT NULL, max_x BIGINT NOT NULL, PRIMARY KEY (day, device, sensor)"""
+
+#: Tables that earlier migrations make and later ones drop again.
+RETIRED = ("sm_rollup", "sm_rollup_live", "sm_rollup_object", "sm_rollup_day")
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -103,6 +108,20 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
           name VARCHAR(64) NOT NULL PRIMARY KEY, partition_name VARCHAR(64) NOT NULL, start_at DATETIME(6) NOT NULL,
           end_at DATETIME(6) NOT NULL, term BIGINT NOT NULL, state VARCHAR(20) NOT NULL) {table}""",
     ),
+    # A row for each pair and day gives way to packed blocks. What was counted is not carried over: the next run of the
+    # statistics reads the objects anew. The new tables have names of their own, so that an instance which comes late,
+    # or was killed half-way, can repeat all this without emptying what another one has counted meanwhile.
+    (
+        """CREATE TABLE IF NOT EXISTS sm_rollup_block (
+          day DATE NOT NULL, source VARCHAR(64) NOT NULL, number INT NOT NULL, first_device {device} NOT NULL,
+          last_device {device} NOT NULL, pairs INT NOT NULL, payload {packed} NOT NULL,
+          PRIMARY KEY (day, source, number)) {table}""",
+        """CREATE TABLE IF NOT EXISTS sm_rollup_counted (
+          archive_id BIGINT NOT NULL, generation INT NOT NULL, PRIMARY KEY (archive_id, generation)) {table}""",
+        """CREATE TABLE IF NOT EXISTS sm_rollup_remembered (
+          day DATE NOT NULL PRIMARY KEY, facts_rows BIGINT NOT NULL, journal VARCHAR(64) NOT NULL) {table}""",
+        *(f"DROP TABLE IF EXISTS {name}" for name in RETIRED),
+    ),
 )
 
 _FIRST = """CREATE TABLE IF NOT EXISTS sm_migration (
@@ -138,7 +157,8 @@ def grants(database: Database) -> list[str]:
     """What our own tables need, one statement each: they need not exist to be named."""
     schema = database.place.rsplit("/", 1)[-1]
     rights = "CREATE, SELECT, INSERT, UPDATE, DELETE"
-    return [f"GRANT {rights} ON `{schema}`.`{name}` TO {database.account()};" for name in tables.ours.tables]
+    needed = {**dict.fromkeys(tables.ours.tables, rights), **dict.fromkeys(RETIRED, "CREATE, DROP")}
+    return [f"GRANT {right} ON `{schema}`.`{name}` TO {database.account()};" for name, right in needed.items()]
 
 
 def _applied(connection: sa.Connection) -> int:

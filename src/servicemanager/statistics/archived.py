@@ -15,7 +15,8 @@ import stamina
 
 from servicemanager.archive.proof import read_proven
 from servicemanager.errors import ArchiveDamaged, ArchiveRefused, DatabaseBusy, ObjectCold
-from servicemanager.iotdb.moments import merged, moments_of
+from servicemanager.iotdb.moment_blocks import gather
+from servicemanager.iotdb.moment_columns import moments_of
 from servicemanager.iotdb.rollups import Counted
 from servicemanager.iotdb.tables import archive, archive_object
 from servicemanager.statistics.tools import Moved, Tools
@@ -51,14 +52,14 @@ def _count_day(tools: Tools, day: date) -> None:
 def _replace_day(tools: Tools, day: date) -> None:
     with tools.database.reading() as connection:
         objects = _objects(connection, day)
-    moments = merged(moments_of(rows) for rows in _rows(tools, objects))
+    blocks = gather(map(moments_of, _rows(tools, objects)))
     with tools.database.transaction() as tx:
         tools.context.lease.pass_fence(tx)
         tools.rollups.clear_archived(tx, day)
         # What an export journaled until here is in this list; what it journals later waits for us, and adds its own.
         if _objects(tx, day) != objects:
             raise Moved(f"An export archived readings of {day} while they were counted: the next run tries again.")
-        tools.rollups.count_objects(tx, day, objects, moments)
+        tools.rollups.count_objects(tx, day, objects, blocks)
     tools.context.counts.update(objects_counted=len(objects))
     tools.context.progress.say("archived day counted", day=str(day), objects=len(objects))
 

@@ -6,9 +6,11 @@ another number of rows of it, they are compared one by one, and those that the a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain, islice
 
 import pyarrow as pa
 import stamina
@@ -16,11 +18,11 @@ import stamina
 from servicemanager.archive.coverage import Coverage, KeptSlice, coverage
 from servicemanager.archive.proof import read_proven
 from servicemanager.errors import ArchiveRefused, DatabaseBusy
-from servicemanager.iotdb.moments import Moments, Pair, merged, moments_of
+from servicemanager.iotdb.moment_blocks import Block, pack
+from servicemanager.iotdb.moment_columns import merged, moments_of
 from servicemanager.iotdb.multiset import multiset_difference
 from servicemanager.iotdb.reader import READ_SCHEMA
 from servicemanager.iotdb.rollups import Remembered
-from servicemanager.iotdb.tables import rollup_live
 from servicemanager.iotdb.window import Window
 from servicemanager.statistics.judge import Freshness, decide_freshness
 from servicemanager.statistics.tools import Moved, Tools
@@ -86,29 +88,36 @@ def _sum_up_patiently(tools: Tools, found: Found) -> Found:
 
 def _sum_up(tools: Tools, found: Found) -> None:
     """Rows that arrive after they were counted make the day look changed at the next run."""
-    kept = found.coverage.slices
-    further = _further(tools, found)
-    with tools.database.transaction() as tx:
-        tools.context.lease.pass_fence(tx)
-        tools.rollups.clear_live(tx, found.day)
-        if found.rows:
-            without = [each.window for each in kept]
-            tools.facts.roll_up(tx, rollup_live.name, found.day, found.window, without)
-            tools.rollups.add_live(tx, found.day, further)
-        if coverage(tx, found.window) != found.coverage:
-            raise Moved(f"An export moved readings of {found.day} while they were summed up: the next run tries again.")
-        tools.rollups.remember(tx, found.day, found.seen)
+    with closing(_blocks(tools, found, merged(map(moments_of, _further(tools, found))))) as blocks:
+        # The server works on the first of them for a while; the transaction begins when it is there.
+        first = list(islice(blocks, 1))
+        with tools.database.transaction() as tx:
+            tools.context.lease.pass_fence(tx)
+            tools.rollups.replace_live(tx, found.day, chain(first, blocks), found.seen)
+            if coverage(tx, found.window) != found.coverage:
+                raise Moved(
+                    f"An export moved readings of {found.day} while they were summed up: the next run tries again."
+                )
     tools.context.counts.update(days_summed_up=1)
     tools.context.progress.say("day summed up", day=str(found.day), rows=found.rows)
 
 
-def _further(tools: Tools, found: Found) -> Mapping[Pair, Moments]:
-    """Of the rows in archived slices that the archive lacks."""
+def _blocks(tools: Tools, found: Found, further: pa.Table) -> Generator[Block]:
+    """Of the rows outside of archived slices, as the server sums them up, and of those within."""
+    if not found.rows:
+        return
+    kept = found.coverage.slices
+    with closing(tools.facts.moments(found.window, [each.window for each in kept])) as tables:
+        yield from chain.from_iterable(map(pack, tables))
+    yield from pack(further)
+
+
+def _further(tools: Tools, found: Found) -> Iterator[pa.Table]:
+    """The rows in archived slices that the archive lacks."""
     kept = found.coverage.slices
     counts = tools.facts.count_each([each.window for each in kept]) if kept else []
     differing = [each for each, rows in zip(kept, counts, strict=True) if rows != each.rows]
-    new = [tools.facts.within(found.window, _lacking(tools, each)) for each in differing]
-    return merged(map(moments_of, new))
+    return (tools.facts.within(found.window, _lacking(tools, each)) for each in differing)
 
 
 def _lacking(tools: Tools, kept: KeptSlice) -> pa.Table:
