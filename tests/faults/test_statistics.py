@@ -11,6 +11,7 @@ import pytest
 from servicemanager.archive.objects import open_store
 from servicemanager.archive.proof import Stores
 from servicemanager.config import Guard
+from servicemanager.iotdb import rollups
 from servicemanager.iotdb.facts import Facts
 from servicemanager.jobs.job import JobResult, Silence
 from servicemanager.jobs.runner import Runner
@@ -65,8 +66,11 @@ def assert_right(world) -> None:
 
 @pytest.mark.parametrize("rebuild", [False, True], ids=["nightly", "rebuild"])
 @pytest.mark.parametrize("empty_world", COMBINATIONS, indirect=True)
-def test_statistics_that_die_at_any_step_leave_the_old_table_or_the_new_one(filtered_world, thinned, rebuild, subtests):
+def test_statistics_that_die_at_any_step_leave_the_old_table_or_the_new_one(
+    filtered_world, thinned, rebuild, subtests, monkeypatch
+):
     world, undisturbed = filtered_world, Steps()
+    monkeypatch.setattr(rollups, "MANY_SOURCES", 0)  # so that blocks are put together, too
     run_statistics(world, undisturbed, rebuild=rebuild)
     whole = published(world.iotdb)
     assert len(undisturbed.seen) > 50

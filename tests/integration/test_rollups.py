@@ -13,7 +13,7 @@ from servicemanager.iotdb import upgrade as migrations
 from servicemanager.iotdb.moment_blocks import pack, unpack
 from servicemanager.iotdb.moment_columns import from_pairs, to_pairs
 from servicemanager.iotdb.moments import Moments, Pair
-from servicemanager.iotdb.rollups import Counted, Remembered, Rollups
+from servicemanager.iotdb.rollups import MANY_SOURCES, Counted, Remembered, Rollups
 from servicemanager.iotdb.tables import rollup_block
 from servicemanager.iotdb.upgrade import MIGRATIONS, RETIRED, upgrade
 from support.exports import days_ago, make_job, run
@@ -137,7 +137,7 @@ def test_any_bytes_in_a_name_and_any_payload_survive_the_database(gateway):
         for sensor in (-(2**63), 0, 2**63 - 1)
     }
     blocks = list(pack(from_pairs(sorted(pairs.items()))))
-    assert len(blocks) > 2
+    assert len(blocks) > 1
     rollups = Rollups(gateway.database)
     with gateway.database.transaction() as tx:
         rollups.replace_live(tx, DAY, blocks, Remembered(1, ""))
@@ -145,6 +145,53 @@ def test_any_bytes_in_a_name_and_any_payload_survive_the_database(gateway):
         assert dict(rollups.merged(connection, DAY, DAY)) == pairs
         last = bytes([183]) * 12
         assert rollups.of_device(connection, last, DAY)[DAY][0] == pairs[Pair(last, 0)]
+
+
+def sources(iotdb) -> list[str]:
+    return [source for (source,) in iotdb.execute("SELECT DISTINCT source FROM sm_rollup_block WHERE source <> 'live'")]
+
+
+@BOTH
+def test_blocks_of_many_generations_of_a_closed_day_are_put_together(gateway, store, staging):
+    rows = []
+    for generation in range(MANY_SOURCES + 1):
+        late = readings(2)[generation:]
+        gateway.insert(late)
+        rows += late
+        run(make_job(gateway, store, staging))
+        publish(gateway, store)
+        assert moments(gateway) == moments_of_rows(rows)
+    assert sources(gateway) == ["objects"]
+    gateway.insert(late := readings(2)[:3])
+    run(make_job(gateway, store, staging))
+    assert len(sources(gateway)) == 2
+    for result in (publish(gateway, store), publish(gateway, store, rebuild=True)):
+        assert result.problems == ()
+        assert moments(gateway) == moments_of_rows(rows + late)
+
+
+@pytest.mark.parametrize("iotdb", ["timestamp"], indirect=True)
+@pytest.mark.parametrize("clears", [False, True], ids=["adds", "clears"])
+def test_an_export_that_works_on_a_day_whose_blocks_are_put_together_is_noticed(gateway, clears):
+    rollups = Rollups(gateway.database)
+    blocks = list(pack(from_pairs([(Pair(b"ab", 1), Moments(1, 2, 4, 2, 2))])))
+    with gateway.database.transaction() as tx:
+        for number in range(3):
+            rollups._insert(tx, DAY, f"{number}-g0", blocks)
+
+    class Interrupted(Rollups):
+        def _keys(self, *arguments):
+            found = super()._keys(*arguments)
+            with gateway.database.transaction() as other:
+                rollups.clear_archived(other, DAY) if clears else rollups._insert(other, DAY, "3-g0", blocks)
+            return found
+
+    with gateway.database.transaction() as tx:
+        whole = Interrupted(gateway.database).put_together(tx, DAY)
+        if clears:
+            tx.rollback()
+    assert whole is not clears
+    assert moments(gateway) == ({} if clears else {("ab", 1): (4, 8, 16, 2, 2)})
 
 
 @pytest.mark.parametrize("iotdb", ["timestamp"], indirect=True)

@@ -102,12 +102,12 @@ def test_of_nothing_there_are_no_blocks():
 
 def test_blocks_are_about_equally_long_and_take_few_bytes_for_each_pair():
     chance = random.Random(1)  # noqa: S311 -- no secret
-    values = ([chance.gauss(230, 20) for _ in range(20)] for _ in range(3 * 2000))
+    values = ([chance.gauss(230, 20) for _ in range(20)] for _ in range(9000))
     pairs = {
         Pair(b"AA:BB:%08d" % (number // 3), number % 3): of(list(map(int, each))) for number, each in enumerate(values)
     }
     blocks = list(pack(table(pairs)))
-    assert [block.pairs for block in blocks] == [3000, 3000]
+    assert [block.pairs for block in blocks] == [4500, 4500]
     assert sum(len(block.payload) for block in blocks) < 15 * len(pairs)
 
 

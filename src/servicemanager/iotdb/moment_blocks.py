@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from servicemanager.iotdb.moment_columns import SCHEMA, lines_before, merged
 
-#: Whoever wants one device has to unpack the whole block that it is in.
+#: About so many, for whoever wants one device has to unpack the whole block that it is in.
 PAIRS = 4096
 #: Written as SQL it may double, and must stay below the smallest max_allowed_packet, 1 MiB.
 MAX_BYTES = 384 << 10
@@ -37,7 +37,7 @@ class Block:
 
 def pack(table: pa.Table) -> Iterator[Block]:
     """The blocks of a table of moments, in order, about equally long."""
-    number = -(-table.num_rows // PAIRS)
+    number = max(round(table.num_rows / PAIRS), 1) if table.num_rows else 0
     for part in range(number):
         start, end = (table.num_rows * edge // number for edge in (part, part + 1))
         yield from _packed(table.slice(start, end - start))

@@ -12,11 +12,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from servicemanager.iotdb.engine import Database
-from servicemanager.iotdb.moment_blocks import Block, merge, unpack
+from servicemanager.iotdb.moment_blocks import Block, in_order, merge, pack, unpack
 from servicemanager.iotdb.moment_columns import of_device, to_pairs
 from servicemanager.iotdb.moments import Moments, Pair
 from servicemanager.iotdb.tables import archive, archive_object, rollup_block, rollup_counted, rollup_remembered
@@ -24,6 +26,8 @@ from servicemanager.iotdb.tables import archive, archive_object, rollup_block, r
 #: Of the readings that only Facts holds, and of several objects that were counted together.
 _LIVE, _TOGETHER = "live", "objects"
 _ARCHIVED = rollup_block.c.source != _LIVE
+#: Of how many sources the blocks of a day may be before they are put together.
+MANY_SOURCES = 4
 #: Blocks that are fetched at once.
 _FETCHED = 16
 
@@ -43,6 +47,14 @@ class Remembered:
     facts_rows: int
     #: Of what the journal said about the day; see `statistics`.
     journal: str
+
+
+class _Key(NamedTuple):
+    """Of a block."""
+
+    day: date
+    source: str
+    number: int
 
 
 class Rollups:
@@ -83,6 +95,28 @@ class Rollups:
             tx.execute(rollup_block.delete().where(_ARCHIVED))
             tx.execute(rollup_counted.delete())
 
+    def scattered(self, before: date) -> list[date]:
+        """Days before a day whose archived readings are in blocks of many sources, with parts of the same pairs."""
+        block = rollup_block.c
+        query = sa.select(block.day).where(block.day < before, _ARCHIVED).group_by(block.day)
+        with self._database.reading() as connection:
+            many = query.having(sa.func.count(block.source.distinct()) > MANY_SOURCES)
+            return sorted(connection.execute(many).scalars())
+
+    def put_together(self, tx: sa.Connection, day: date) -> bool:
+        """Merge the archived blocks of a day into those of one source; what an export adds meanwhile stays beside them.
+
+        False where somebody cleared some of them meanwhile: then the caller must roll back.
+        """
+        keys = self._keys(tx, (rollup_block.c.day == day) & _ARCHIVED)
+        # Those of one source were inserted in one transaction: whoever saw one of them saw them all.
+        sources = {key.source for key in keys}
+        first = 1 + max((key.number for key in keys if key.source == _TOGETHER), default=-1)
+        self._insert(tx, day, _TOGETHER, chain.from_iterable(map(pack, merge(self._blocks(tx, keys)))), first)
+        old = (rollup_block.c.source != _TOGETHER) | (rollup_block.c.number < first)
+        doomed = rollup_block.delete().where(rollup_block.c.day == day, rollup_block.c.source.in_(sources), old)
+        return tx.execute(doomed).rowcount == len(keys)
+
     def replace_live(self, tx: sa.Connection, day: date, blocks: Iterable[Block], seen: Remembered) -> None:
         """Remember the moments of what only Facts holds of a day, and what the day looked like."""
         tx.execute(rollup_block.delete().where(rollup_block.c.day == day, rollup_block.c.source == _LIVE))
@@ -117,7 +151,7 @@ class Rollups:
         span = rollup_block.c.day <= last
         if first:
             span &= rollup_block.c.day >= first
-        for table in merge(self._blocks(connection, span)):
+        for table in merge(self._blocks(connection, self._keys(connection, span))):
             yield from to_pairs(table)
 
     def of_device(self, connection: sa.Connection, device: bytes, since: date) -> dict[date, dict[int, Moments]]:
@@ -126,37 +160,40 @@ class Rollups:
         What Facts alone holds counts as it was when the statistics were last made.
         """
         block = rollup_block.c
-        query = sa.select(block.day, block.payload).where(block.day >= since, block.pairs > 0)
-        query = query.where(block.first_device <= device, block.last_device >= device).order_by(block.day)
+        query = sa.select(block.day, block.payload).where(
+            block.day >= since, block.first_device <= device, block.last_device >= device
+        )
         found = defaultdict[date, dict[int, Moments]](dict)
         for day, payload in connection.execute(query):
             for pair, moments in to_pairs(of_device(unpack(payload), device)):
                 before = found[day].get(pair.sensor)
                 found[day][pair.sensor] = before + moments if before else moments
-        return dict(found)
+        return {day: found[day] for day in sorted(found)}
 
-    def _blocks(self, connection: sa.Connection, where: sa.ColumnElement[bool]) -> Iterator[Block]:
-        """In the order of their first devices; their payloads are fetched a few at a time."""
+    def _keys(self, connection: sa.Connection, where: sa.ColumnElement[bool]) -> list[_Key]:
+        """In the order of their first devices; without payloads, which a server might carry through its sorting."""
         block = rollup_block.c
-        # Without the payloads, which a server might carry through its sorting.
         listed = sa.select(block.day, block.source, block.number).where(where).order_by(block.first_device)
-        keys = connection.execute(listed).all()
+        return [_Key(*row) for row in connection.execute(listed)]
+
+    def _blocks(self, connection: sa.Connection, keys: list[_Key]) -> Iterator[Block]:
+        """Those of `keys`, in the same order, fetched a few at a time."""
+        block = rollup_block.c
+        columns = sa.select(block.first_device, block.last_device, block.pairs, block.payload)
         for start in range(0, len(keys), _FETCHED):
             these = [
                 (block.day == day) & (block.source == source) & (block.number == number)
                 for day, source, number in keys[start : start + _FETCHED]
             ]
-            columns = sa.select(block.first_device, block.last_device, block.pairs, block.payload)
-            fetched = [Block(*row) for row in connection.execute(columns.where(sa.or_(*these)))]
-            yield from sorted(fetched, key=lambda each: each.first_device)
+            yield from in_order(Block(*row) for row in connection.execute(columns.where(sa.or_(*these))))
 
     def _listed(self, tx: sa.Connection, day: date) -> set[Counted]:
         query = sa.select(rollup_counted.c.archive_id, rollup_counted.c.generation)
         query = query.join(archive, archive.c.id == rollup_counted.c.archive_id).where(archive.c.creation_date == day)
         return {Counted(*row) for row in tx.execute(query)}
 
-    def _insert(self, tx: sa.Connection, day: date, source: str, blocks: Iterable[Block]) -> None:
-        for number, block in enumerate(blocks):
+    def _insert(self, tx: sa.Connection, day: date, source: str, blocks: Iterable[Block], first: int = 0) -> None:
+        for number, block in enumerate(blocks, first):
             values = {
                 "first_device": block.first_device,
                 "last_device": block.last_device,

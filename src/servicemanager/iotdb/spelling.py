@@ -175,8 +175,8 @@ class Statements:
         sums = f"COUNT(*),{self.spelling.exact_sums('data', wide=wide)},MIN(data),MAX(data)"
         rows = " AND ".join((f"({where})", *complete))
         return (
-            f"SELECT {device} AS name,sensor,{sums} FROM {self.table} WHERE {rows} "
-            "GROUP BY name,sensor ORDER BY name,sensor"
+            f"SELECT {device} AS device_bytes,sensor,{sums} FROM {self.table} WHERE {rows} "
+            "GROUP BY device_bytes,sensor ORDER BY device_bytes,sensor"
         )
 
     def fingerprints(self, where: str, edges: Sequence[datetime] = (), *, lock: bool = False) -> str:

@@ -7,6 +7,7 @@ can't be read the day stays as it was.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import date
 
 import pyarrow as pa
@@ -35,6 +36,16 @@ def count_archived(tools: Tools) -> list[str]:
         except (ArchiveDamaged, ArchiveRefused, ObjectCold) as error:
             problems.append(f"The archived readings of {day} could not be counted. {error}")
     return problems
+
+
+def put_together(tools: Tools) -> None:
+    """Merge the blocks of closed days that are of many sources; one that somebody is at waits for the next run."""
+    for day in tools.rollups.scattered(tools.span.today):
+        tools.context.checkpoint()
+        with suppress(Moved, DatabaseBusy), tools.database.transaction() as tx:
+            tools.context.lease.pass_fence(tx)
+            if not tools.rollups.put_together(tx, day):
+                raise Moved(f"Blocks of {day} were cleared while they were put together.")
 
 
 def is_miscounted(tools: Tools) -> bool:

@@ -18,7 +18,7 @@ from servicemanager.iotdb.engine import Database
 from servicemanager.iotdb.facts import Facts
 from servicemanager.iotdb.rollups import Rollups
 from servicemanager.jobs.job import JobContext, JobResult
-from servicemanager.statistics.archived import count_archived, is_miscounted
+from servicemanager.statistics.archived import count_archived, is_miscounted, put_together
 from servicemanager.statistics.judge import Change, Decision, Kind
 from servicemanager.statistics.live import sum_up
 from servicemanager.statistics.publish import LISTED, Published, differences, publish
@@ -55,6 +55,7 @@ class StatisticsJob:
         if is_miscounted(tools) and not self.wishes.force:
             problems.append(f"{NAME} was left as it is: without those readings it would be wrong. See --force.")
             return JobResult(dict(context.counts), tuple(problems))
+        put_together(tools)
         if self.found:
             return self._compare(tools, target, problems)
         return self._publish(tools, target, problems)
