@@ -310,9 +310,9 @@ def test_rows_that_facts_lacks_are_not_taken_for_deleted_while_a_twin_may_hold_t
     job = make_job(iotdb, archive, staging, purge=False)
     plan, made = job._plan, []
 
-    def detached_meanwhile(claim):
+    def detached_meanwhile(claim, _due):
         made.append(make_twin(iotdb, 2, journaled=False))
-        return plan(claim)
+        return plan(claim, job._count_due())
 
     object.__setattr__(job, "_plan", detached_meanwhile)
     result = run(job)

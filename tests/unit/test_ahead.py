@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from servicemanager.archive.ahead import ahead
+from servicemanager.archive.ahead import ahead, begun
 
 THREADS = pytest.mark.parametrize("threads", [0, 1, 3])
 
@@ -53,3 +53,24 @@ def test_closing_waits_for_what_was_begun():
         assert begun.wait(9)
     assert len(ended) in {1, 2}
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]
+
+
+def test_what_was_begun_is_under_way_before_anybody_waits_for_it():
+    started, go_on = threading.Event(), threading.Event()
+
+    def work() -> str:
+        started.set()
+        assert go_on.wait(10)
+        return "done"
+
+    wait = begun(work)
+    assert started.wait(10)
+    go_on.set()
+    assert wait() == wait() == "done"
+
+
+def test_what_was_raised_in_what_was_begun_is_raised_where_its_result_is_asked_for_and_nowhere_else():
+    waits = [begun(lambda n=n: 1 // n) for n in (1, 0)]
+    assert waits[0]() == 1
+    with pytest.raises(ZeroDivisionError):
+        waits[1]()

@@ -29,7 +29,9 @@ def seconds(*pairs: tuple[int, int]) -> dict[datetime, int]:
 
 def plan(facts: CountedFacts, entries=(), calendar: Calendar | None = None, **bounds) -> Cut:
     limits = {"window_rows": 10, "second_rows": 30, "day_rows": 60, "cutoff": START + timedelta(days=3), **bounds}
-    return planning._cut(facts, list(entries), calendar or Calendar(SAO_PAULO), Bounds(**{"indexed": True, **limits}))
+    bounds = Bounds(**{"indexed": True, **limits})
+    buckets = facts.counts(None, bounds.cutoff, QUARTER)
+    return planning._cut(facts, list(entries), calendar or Calendar(SAO_PAULO), bounds, buckets)
 
 
 def spans(found: Cut) -> list[tuple[int, int]]:

@@ -32,7 +32,8 @@ class Case:
     bounds: Bounds
 
     def cut(self) -> Cut:
-        return planning._cut(self.facts, list(self.entries), self.calendar, self.bounds)
+        buckets = self.facts.counts(None, self.bounds.cutoff, timedelta(minutes=15))
+        return planning._cut(self.facts, list(self.entries), self.calendar, self.bounds, buckets)
 
 
 #: A zone, the zone of the wall times if there is one, and a local day, one whose clocks are changed among them.

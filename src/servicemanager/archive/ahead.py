@@ -4,12 +4,30 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from threading import Thread
 from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+def begun(function: Callable[[], Result]) -> Callable[[], Result]:
+    """Begin at once, in another thread; the call that is returned waits for the result, or raises what it raised.
+
+    Nobody waits where that is not called: the program may even end meanwhile.
+    """
+    future: Future[Result] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(function())
+        except BaseException as error:  # noqa: BLE001 -- whoever waits gets it
+            future.set_exception(error)
+
+    Thread(target=work, name="begun", daemon=True).start()
+    return future.result
 
 
 def ahead(

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
@@ -81,14 +82,17 @@ class S3Access:
     read_timeout: float = 60  # seconds without a byte
     page_size: int = 1000
 
+    def check(self) -> None:
+        """Raises ConfigurationError."""
+        if (self.access_key_id is None) != (self.secret_access_key is None):
+            raise errors.ConfigurationError("Set both aws.accessKeyId and aws.secretAccessKey, or neither.")
+        self._endpoint_url()
+
     def client(self) -> _Client:
         # Not boto3, which is this and a way to transfer big files in parts: it would take a quarter longer to load.
         import botocore.session
         from botocore.config import Config
 
-        if (self.access_key_id is None) != (self.secret_access_key is None):
-            raise errors.ConfigurationError("Set both aws.accessKeyId and aws.secretAccessKey, or neither.")
-        endpoint_url = self._endpoint_url()
         config = Config(
             retries={"mode": "standard", "total_max_attempts": self.max_attempts},
             connect_timeout=self.connect_timeout,
@@ -102,7 +106,7 @@ class S3Access:
             "s3",
             region_name=self.region,
             use_ssl=self.use_tls,
-            endpoint_url=endpoint_url,
+            endpoint_url=self._endpoint_url(),
             aws_access_key_id=self.access_key_id,
             aws_secret_access_key=self.secret_access_key,
             config=config,
@@ -119,17 +123,23 @@ class S3Access:
 class S3Store:
     """Implements `ObjectStore`."""
 
-    def __init__(self, client: _Client, bucket: str, prefix: str, access: S3Access) -> None:
-        self._client = client
+    def __init__(self, bucket: str, prefix: str, access: S3Access) -> None:
         self._bucket = bucket
         self._prefix = prefix
         self._access = access
 
     @classmethod
     def open(cls, url: str, access: S3Access) -> S3Store:
+        """Raises ConfigurationError; what else is wrong shows when the store is first used."""
+        access.check()
         bucket, _, prefix = url.removeprefix("s3://").partition("/")
-        with _translated(url, host="AWS", right="s3:*"):
-            return cls(access.client(), bucket, prefix, access)
+        return cls(bucket, prefix, access)
+
+    @cached_property
+    def _client(self) -> _Client:
+        # When it is first needed, for it takes a fifth of a second, in which a server may already count.
+        with _translated(self.url, host="AWS", right="s3:*"):
+            return self._access.client()
 
     @property
     def url(self) -> str:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from servicemanager.archive import marker
+from servicemanager.archive.ahead import begun
 from servicemanager.archive.journal import Journal
 from servicemanager.archive.objects import ObjectStore
 from servicemanager.archive.proof import Stores
 from servicemanager.export.detach import Detaching, drop_emptied, settle_all
 from servicemanager.export.pace import Throttle
 from servicemanager.export.plan import ExportPlan, Hold, Purge
-from servicemanager.export.planning import Sources, Wishes, make_plan
+from servicemanager.export.planning import Due, Sources, Wishes, count_due, make_plan
 from servicemanager.export.preflight import check_column
 from servicemanager.export.staging import failing_in, sweep
 from servicemanager.export.tools import LEASE_NAME, SLICE_ROWS, Tools
@@ -49,10 +51,11 @@ class ExportJob:
 
     def plan(self) -> ExportPlan:
         """What a run would do now. Changes nothing."""
+        due = self._count_due()
         claim = marker.look(self.store, database_uuid(self.database))
         with self.database.reading() as connection:
             overwritable = read_meta(connection, _OVERWRITABLE) == self.store.url
-        return self._plan(marker.Claim.OVERWRITABLE if overwritable else claim)
+        return self._plan(marker.Claim.OVERWRITABLE if overwritable else claim, due)
 
     def run(self, context: JobContext) -> JobResult:
         tools = self.tools(context)
@@ -63,14 +66,15 @@ class ExportJob:
         asked_at = throttle.clock()
         with self.database.reading() as connection:
             now = self.database.now(connection)
+        due = self._count_due()
         claim, tally = self._claim(tools), Tally(context.counts, [], [])
-        plan = self._plan(claim)
+        plan = self._plan(claim, due)
         if plan.pace.opens_at:
             return self._wait(plan, tally)
         if plan.pace.closes_at:
             throttle.closes_at = asked_at + (plan.pace.closes_at - now).total_seconds()
         if settle_all(tools, tally, purge=plan.purge is Purge.YES):
-            plan = self._plan(claim)  # which lacked the rows that were detached
+            plan = self._plan(claim, self._count_due())  # which lacked the rows that were detached
         if plan.purge is Purge.YES:
             self.facts.check_delete()
         tally.problems += _problems(plan)
@@ -100,9 +104,14 @@ class ExportJob:
                 write_meta(tx, _OVERWRITABLE, overwritable)
         return claim
 
-    def _plan(self, claim: marker.Claim) -> ExportPlan:
+    def _count_due(self) -> Callable[[], Due]:
+        """The server counts while the archive is opened and looked at."""
+        count = partial(count_due, self.database, self.facts, self.wishes)
+        return begun(count) if self.ahead else count
+
+    def _plan(self, claim: marker.Claim, due: Callable[[], Due]) -> ExportPlan:
         sources = Sources(self.database, self.facts, Journal(self.database), self.store)
-        return make_plan(sources, claim, self.wishes)
+        return make_plan(sources, claim, self.wishes, due())
 
     def tools(self, context: JobContext) -> Tools:
         throttle = Throttle(self.wishes.max_rows_per_second, stop=context.stop, clock=self.clock)

@@ -65,16 +65,29 @@ class Sources:
     store: ObjectStore
 
 
-def make_plan(sources: Sources, claim: Claim, wishes: Wishes) -> ExportPlan:
+@dataclass(frozen=True)
+class Due:
+    """What the database says by itself, before the archive is looked at."""
+
+    now: datetime
+    cutoff: datetime
+    buckets: list[Bucket]
+
+
+def count_due(database: Database, facts: Facts, wishes: Wishes) -> Due:
     """Raises ConfigurationError for a `before` in the future."""
-    database, facts, journal = sources.database, sources.facts, sources.journal
     with database.reading() as connection:
         now = database.now(connection)
-    calendar = facts.calendar(wishes.zone)
+    cutoff = _cutoff(facts.calendar(wishes.zone), now, wishes)
+    return Due(now, cutoff, facts.counts(None, cutoff, _QUARTER))
+
+
+def make_plan(sources: Sources, claim: Claim, wishes: Wishes, due: Due) -> ExportPlan:
+    facts, now = sources.facts, due.now
     purge = decide_purge(facts, claim, wishes)
-    bounds = Bounds(facts.shape.indexed, _cutoff(calendar, now, wishes), purge=purge is Purge.YES)
-    journaled = journal.windows()
-    result = _cut(facts, journaled, calendar, bounds)
+    bounds = Bounds(facts.shape.indexed, due.cutoff, purge=purge is Purge.YES)
+    journaled = sources.journal.windows()
+    result = _cut(facts, journaled, facts.calendar(wishes.zone), bounds, due.buckets)
     known, unknown = _without_unknown(sources.store, result.windows)
     windows, beyond = limit(known, wishes.max_rows)
     held = (*result.held, *unknown, *beyond, *_strays(facts, now))
@@ -82,7 +95,9 @@ def make_plan(sources: Sources, claim: Claim, wishes: Wishes) -> ExportPlan:
     partitions: tuple[PlannedPartition, ...] = ()
     if purge is Purge.YES:
         left = [each.window for each in held if each.window] + [each.window for each in known[len(windows) :]]
-        partitions, hindered = plan_detaching(database, facts, Candidates(bounds.cutoff, windows, journaled, left))
+        partitions, hindered = plan_detaching(
+            sources.database, facts, Candidates(bounds.cutoff, windows, journaled, left)
+        )
         notices += hindered
     pace = _pace(wishes, now)
     return ExportPlan(bounds.cutoff, tuple(windows), purge, held, tuple(notices), pace, partitions)
@@ -115,8 +130,9 @@ def _cutoff(calendar: Calendar, now: datetime, wishes: Wishes) -> datetime:
     return calendar.start_of(wishes.before)
 
 
-def _cut(facts: Facts, journaled: list[JournaledWindow], calendar: Calendar, bounds: Bounds) -> Cut:
-    buckets = facts.counts(None, bounds.cutoff, _QUARTER)
+def _cut(
+    facts: Facts, journaled: list[JournaledWindow], calendar: Calendar, bounds: Bounds, buckets: list[Bucket]
+) -> Cut:
     for step in _FINER:
         result = cut(buckets, journaled, calendar, bounds)
         if not result.finer:
