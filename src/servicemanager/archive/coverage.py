@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from servicemanager.iotdb.fingerprint import Count, Fingerprint, total
 from servicemanager.iotdb.tables import archive, archive_part
 from servicemanager.iotdb.window import Window
 
@@ -26,7 +27,11 @@ class KeptSlice:
     window: Window
     #: Of the objects that hold them.
     generations: tuple[int, ...]
-    rows: int
+    count: Count
+
+    @property
+    def rows(self) -> int:
+        return self.count.rows
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,8 @@ def coverage(connection: sa.Connection, span: Window) -> Coverage:
     part = archive_part.c
     query = (
         sa.select(
-            part.archive_id, part.slice, part.generation, part.start_at, part.end_at, part.row_count, part.purged_at
+            *(part.archive_id, part.slice, part.generation, part.start_at, part.end_at, part.row_count, part.purged_at),
+            part.fingerprint,
         )
         .join(archive, archive.c.id == part.archive_id)
         .where(archive.c.start_at > span.start_at - _LONGEST, archive.c.start_at < span.end_at)
@@ -50,13 +56,12 @@ def coverage(connection: sa.Connection, span: Window) -> Coverage:
         .order_by(part.start_at, part.archive_id, part.slice, part.generation)
     )
     rows = connection.execute(query).all()
-    digest = hashlib.sha256(repr((span, [tuple(row) for row in rows])).encode()).hexdigest()
+    digest = hashlib.sha256(repr((span, [tuple(row)[:-1] for row in rows])).encode()).hexdigest()
     kept = [row for row in rows if row.purged_at is None and row.row_count]
     groups = groupby(kept, key=lambda row: (row.archive_id, row.slice, Window(row.start_at, row.end_at)))
     return Coverage(digest, tuple(_slice(*key, list(group)) for key, group in groups))
 
 
 def _slice(archive_id: int, number: int, window: Window, rows: list[Any]) -> KeptSlice:
-    return KeptSlice(
-        archive_id, number, window, tuple(row.generation for row in rows), sum(row.row_count for row in rows)
-    )
+    held = total(Fingerprint.from_json(row.fingerprint) for row in rows)
+    return KeptSlice(archive_id, number, window, tuple(row.generation for row in rows), held.count)

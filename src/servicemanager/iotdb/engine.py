@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 from uuid import uuid4
 
 import sqlalchemy as sa
@@ -18,8 +18,8 @@ import sqlalchemy as sa
 from servicemanager.iotdb import tables
 from servicemanager.iotdb.failures import translating
 
-#: Seconds that the server waits for a reader that works on what it has.
-_PATIENCE = 3600
+#: The server waits for an hour until it may send the next rows, or hears of us again when it has sent them all.
+_BE_PATIENT = "SET SESSION net_write_timeout=3600, wait_timeout=3600"
 
 Dialect = Literal["mysql", "sqlite"]
 
@@ -51,6 +51,27 @@ class Database:
             yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
+    def reading_at_leisure(self) -> Iterator[sa.Connection]:
+        """As `reading`, of a server that has to wait for whoever works on the rows."""
+        with self.reading() as connection:
+            connection.exec_driver_sql(_BE_PATIENT)
+            try:
+                yield connection
+            finally:
+                # Whoever is frozen in a transaction must lose it soon, so no other use may find a session so patient;
+                # and what was not read may still be on its way.
+                connection.invalidate()
+
+    @contextmanager
+    def pinned(self) -> Iterator[Database]:
+        """This database as `snapshot` shows it: whatever is read through what is yielded is of one moment.
+
+        It is one connection, so that only one thread may read, and one thing at a time; nothing can be written.
+        """
+        with self.snapshot() as connection:
+            yield _Pinned(self.engine, self.dialect, self.place, self.account, connection=connection)
+
+    @contextmanager
     def snapshot(self) -> Iterator[sa.Connection]:
         """A connection whose readings all see the database of one moment, however long they take; nothing is locked.
 
@@ -67,7 +88,7 @@ class Database:
                 with connection.execution_options(isolation_level="REPEATABLE READ").begin():
                     # Whoever reads may write elsewhere meanwhile, and let the server wait, with the next rows or, once
                     # all are on their way, with the next statement.
-                    connection.exec_driver_sql(f"SET SESSION net_write_timeout={_PATIENCE}, wait_timeout={_PATIENCE}")
+                    connection.exec_driver_sql(_BE_PATIENT)
                     yield connection
             finally:
                 # What was not used up would be read on when it is cleared away, though nobody may be there.
@@ -85,6 +106,21 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+@dataclass(frozen=True)
+class _Pinned(Database):
+    connection: sa.Connection = field(kw_only=True)
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        with translating(self.place, self.account()):
+            yield self.connection
+
+    reading_at_leisure = reading
+
+    def transaction(self) -> NoReturn:
+        raise TypeError("A moment that has passed can't be written to.")
 
 
 def database_uuid(database: Database) -> str:

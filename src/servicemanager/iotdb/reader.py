@@ -18,14 +18,11 @@ READ_SCHEMA = pa.schema(
     [(name, pa.string() if name in STRINGS else pa.int64()) for name in COLUMNS] + [(STORED, pa.int64())]
 )
 _BATCH_ROWS = 65_536
-#: Seconds for which the server waits until it may send the next rows, or hears of us again when it has sent them all.
-_PATIENCE = 3600
 
 
 def iter_mysql(database: Database, query: str) -> Iterator[pa.RecordBatch]:
     """Strings come as in dictionaries. Raises DatabaseUnreachable when the server can't be reached or goes away."""
-    with database.reading() as connection:
-        connection.exec_driver_sql(f"SET SESSION net_write_timeout={_PATIENCE}, wait_timeout={_PATIENCE}")
+    with database.reading_at_leisure() as connection:
         link = connection.connection.driver_connection
         assert isinstance(link, pymysql.Connection)  # noqa: S101 -- it is the driver of this dialect
         try:
@@ -36,10 +33,6 @@ def iter_mysql(database: Database, query: str) -> Iterator[pa.RecordBatch]:
             raise DatabaseUnreachable(
                 f"The database at {database.place} broke the connection while rows were read: the next run goes on."
             ) from error
-        finally:
-            # Whoever is frozen in a transaction must lose it soon, so no other use may find a session so patient; and
-            # what was not read may still be on its way.
-            connection.invalidate()
 
 
 def iter_sqlite(database: Database, query: str) -> Iterator[pa.RecordBatch]:
