@@ -5,6 +5,7 @@
     ServiceManagerError            1  the work failed or found something wrong
     ├── ConfigurationError         2  a setting or a wish is wrong: all mistakes at once
     ├── NotFound                   2  what was asked for by name or number does not exist
+    ├── QueryRefused               2  the SQL is wrong, or asks for more than reading
     ├── LeaseHeld                  3  another run holds this job's lease
     ├── Unreachable                4  the database or the bucket does not answer
     │   ├── DatabaseUnreachable
@@ -53,6 +54,12 @@ class ConfigurationError(ServiceManagerError):
 
 class NotFound(ServiceManagerError):
     """What was asked for by its name or number does not exist."""
+
+    exit_status = 2
+
+
+class QueryRefused(ServiceManagerError):
+    """The SQL is wrong, or asks for more than reading the facts."""
 
     exit_status = 2
 

@@ -85,6 +85,7 @@ def test_an_account_with_the_listed_rights_can_do_everything(site: Site, mysql_s
     assert archived_rows(site.store) == Counter(ROWS + ROWS[:2])
     assert site.iotdb.rows() == Counter()
     assert "sound" in command("verify").stdout
+    command("query", "SELECT count(*) FROM facts")
     command("db", "adopt")
     command("statistics")
     command("statistics", "--diff")

@@ -15,6 +15,7 @@ from servicemanager.cli import (
     export,
     messages,
     notify,
+    query,
     restore,
     run,
     run_job,
@@ -40,6 +41,7 @@ devices.register(app)
 export.register(app)
 messages.register(app)
 notify.register(app)
+query.register(app)
 restore.register(app)
 run.register(app)
 run_job.register(app)
