@@ -26,6 +26,7 @@ test: $(STAMP)
 	./scripts/ensure-faketime
 	./scripts/ensure-promtool
 	./scripts/ensure-chromium
+	./scripts/ensure-java
 	.venv/bin/pytest $(WORKERS) $(ARGS)
 
 lint: $(STAMP)

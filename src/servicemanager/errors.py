@@ -7,9 +7,10 @@
     ├── NotFound                   2  what was asked for by name or number does not exist
     ├── QueryRefused               2  the SQL is wrong, or asks for more than reading
     ├── LeaseHeld                  3  another run holds this job's lease
-    ├── Unreachable                4  the database or the bucket does not answer
+    ├── Unreachable                4  the database, the bucket or the cluster does not answer
     │   ├── DatabaseUnreachable
-    │   └── BucketUnreachable
+    │   ├── BucketUnreachable
+    │   └── SparkUnreachable
     ├── DatabaseBusy               1  another transaction holds the locks that this one needs
     ├── DatabaseRefused            1  the server answers, but lacks a table, a column or a right
     │   ├── RightMissing
@@ -84,6 +85,10 @@ class DatabaseUnreachable(Unreachable):
 
 class BucketUnreachable(Unreachable):
     """The bucket or the archive folder can't be reached or refuses us."""
+
+
+class SparkUnreachable(Unreachable):
+    """The Spark master does not answer, or no worker takes our work."""
 
 
 class DatabaseBusy(ServiceManagerError):

@@ -7,13 +7,14 @@ are read and counted ahead, and the journal's list of objects.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from functools import partial
 from itertools import groupby
+from typing import Any
 
 from servicemanager.archive.ahead import ahead
 from servicemanager.archive.inspect import Inspected, inspect
@@ -75,6 +76,17 @@ class Days:
         return (self.first is None or self.first <= day) and (self.last is None or day <= self.last)
 
 
+#: What a listing shows: a key, and what it says if it is one of ours.
+Listed = tuple[str, Name | None]
+#: Inspects listed objects of a store, and gives for each, in order, a call that returns or raises what was found.
+Inspecting = Callable[[ObjectStore, Iterable[Listed]], Generator[tuple[Listed, Callable[[], Inspected]]]]
+
+
+def in_threads(store: ObjectStore, listed: Iterable[Listed], threads: int = _THREADS) -> Generator[Any]:
+    """Here, a few objects ahead."""
+    return ahead(lambda each: inspect(store, each[0]), listed, threads)
+
+
 @dataclass
 class Verifier:
     """One pass over an archive."""
@@ -87,12 +99,13 @@ class Verifier:
     days: Days = field(default_factory=Days)
     #: Told of each object that was found sound, with its journal entry.
     on_sound: Callable[[Known], None] = lambda _: None
+    inspecting: Inspecting = in_threads
 
     def run(self) -> Iterator[Finding]:
         """Findings in the order of the objects' names, then what the journal misses."""
         seen: set[str] = set()
         last: Window | None = None
-        with closing(ahead(self._inspect, self._listed(), _THREADS)) as inspected:
+        with closing(self.inspecting(self.stores.current, self._listed())) as inspected:
             for window, group in groupby(inspected, key=lambda each: each[0][1].window if each[0][1] else None):
                 members = sorted(group, key=lambda each: each[0][1].generation if each[0][1] else 0)
                 seen.update(self.stores.current.url_of(key) for (key, _), _ in members)
@@ -102,10 +115,7 @@ class Verifier:
                 last = window or last
         yield from self._elsewhere(seen)
 
-    def _inspect(self, listed: tuple[str, Name | None]) -> Inspected:
-        return inspect(self.stores.current, listed[0])
-
-    def _listed(self) -> Iterator[tuple[str, Name | None]]:
+    def _listed(self) -> Iterator[Listed]:
         for stat in self.stores.current.list(FOLDER):
             name = parse_key(stat.key)
             if stat.key != MARKER_KEY and (name is None or name.creation_date in self.days):

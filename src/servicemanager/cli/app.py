@@ -13,6 +13,7 @@ from servicemanager.cli import (
     demo,
     devices,
     export,
+    lake,
     messages,
     notify,
     query,
@@ -39,6 +40,7 @@ db.register(app)
 demo.register(app)
 devices.register(app)
 export.register(app)
+lake.register(app)
 messages.register(app)
 notify.register(app)
 query.register(app)

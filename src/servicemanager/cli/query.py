@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from servicemanager.lake import Answer
 
 #: Rows of a table for people.
-_SHOWN = 10_000
+SHOWN = 10_000
+
+Memory = Annotated[
+    str | None, typer.Option("--memory", help="What DuckDB may hold in memory, by default 1GiB; the rest is spilled.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -37,9 +41,7 @@ def _command(
     parquet: Annotated[
         Path | None, typer.Option("--parquet", metavar="FILE", help="Write a Parquet file, and print nothing.")
     ] = None,
-    memory: Annotated[
-        str, typer.Option("--memory", help="What DuckDB may hold in memory; the rest is spilled to disk.")
-    ] = "1GiB",
+    memory: Memory = None,
 ) -> None:
     """Ask all readings, archived and live, as the view facts. DuckDB's SQL; nothing can be written.
 
@@ -78,11 +80,11 @@ def _print_table(answer: Answer) -> None:
     shown, rows = [], 0
     for row in _rows(answer):
         rows += 1
-        if rows <= _SHOWN:
+        if rows <= SHOWN:
             shown.append([int(cell) if _is_whole(cell) else cell for cell in row])
     print_table(answer.schema.names, shown)
-    if rows > _SHOWN:
-        sys.stderr.write(f"note: {_SHOWN:,} of {rows:,} rows are shown; --csv, --json and --parquet give all.\n")
+    if rows > SHOWN:
+        sys.stderr.write(f"note: {SHOWN:,} of {rows:,} rows are shown; --csv, --json and --parquet give all.\n")
 
 
 def _print_csv(answer: Answer) -> None:

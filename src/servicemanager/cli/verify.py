@@ -15,7 +15,7 @@ from servicemanager.errors import ArchiveRefused, ConfigurationError, ObjectMiss
 
 if TYPE_CHECKING:
     from servicemanager.archive.objects import ObjectStore
-    from servicemanager.archive.verify import Days, Finding, Summary, Verifier
+    from servicemanager.archive.verify import Days, Finding, Inspecting, Summary, Verifier
     from servicemanager.service import Service
 
 _DAY = ["%Y-%m-%d"]
@@ -58,12 +58,15 @@ def _command(
         raise typer.Exit(1)
 
 
-def verify(service: Service, days: Days, *, bucket_only: bool) -> Iterator[Finding]:
-    """Findings as they are made."""
+def verify(
+    service: Service, days: Days, *, bucket_only: bool, inspecting: Inspecting | None = None
+) -> Iterator[Finding]:
+    """Findings as they are made; objects are inspected here, or as `inspecting` does."""
     store = service.store()
     if store is None:
         raise ConfigurationError("There is no archive to verify: no bucket is configured (EXPORT_BUCKET).")
     with _verifier(service, store, days, bucket_only=bucket_only) as verifier:
+        verifier.inspecting = inspecting or verifier.inspecting
         yield from verifier.run()
 
 

@@ -24,8 +24,8 @@ _LOST = {
 }
 _FULL = {1021, 1114}
 _READ_ONLY = {1290, 1792, 1836}
-#: 1062: another instance has just written the same row.
-_LOCKED = {1062, 1205, 1213, 1637, 3572}
+#: 1062: another instance has just written the same row. 1412: a table was altered after a snapshot was taken.
+_LOCKED = {1062, 1205, 1213, 1412, 1637, 3572}
 _TOO_LONG = {1969, 3024}
 #: A literal that the character set of a column lacks, against that column.
 _INCOMPARABLE = {1267, 1270, 1271}

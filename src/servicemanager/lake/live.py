@@ -54,7 +54,7 @@ class LiveRows:
         self._pinned = pinned
         self._facts = Facts(pinned, facts.shape)
         self._calendar = calendar
-        self._stores = stores
+        self.stores = stores
         self.checkpoint = checkpoint
         self.schema = schema_of(facts)
 
@@ -103,7 +103,7 @@ class LiveRows:
     def _lacking(self, kept: KeptSlice) -> pa.Table:
         live = self._facts.read(kept.window).cast(READ_SCHEMA)
         objects = [
-            read_proven(self._stores, each)
+            read_proven(self.stores, each)
             for each in Journal(self._pinned).objects(kept.archive_id)
             if each.generation in kept.generations
         ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -67,8 +67,10 @@ class Source(Protocol):
 class Answer:
     """The rows of an answer, in a file, so that whoever reads them keeps nobody waiting. Gone with its `Lake`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, objects: Sequence[str]) -> None:
         self._path = path
+        #: URLs of all that the archive held at that moment.
+        self.objects = objects
 
     @property
     def schema(self) -> pa.Schema:
@@ -94,7 +96,7 @@ class Lake:
         source: Source,
         database: Database,
         folder: Path,
-        memory: str = MEMORY,
+        memory: str,
         stop: threading.Event | None = None,
     ) -> None:
         self._source = source
@@ -110,8 +112,8 @@ class Lake:
         """Of the view."""
         return list(schema_of(self._facts).names)
 
-    def query(self, sql: str) -> Answer:
-        """The answer to one SELECT about the view `facts`.
+    def query(self, sql: str, *, archived: bool = True) -> Answer:
+        """The answer to one SELECT about the view `facts`; without `archived` that holds only what the archive lacks.
 
         Raises QueryRefused with DuckDB's words where the SQL is wrong or does more than reading, Unreachable, or
         ArchiveDamaged.
@@ -120,11 +122,11 @@ class Lake:
         folder = self._folder / f"query-{self._asked}"
         folder.mkdir()
         answer = folder / "answer.arrow"
-        with self._session(folder) as session, self._view(folder) as view:
+        with self._session(folder) as session, self._view(folder, archived=archived) as view:
             session.check(sql)
             with _translated(view, self._stop, self._memory), session.interrupted_by(self._stop):
                 session.write(sql, view, answer)
-        return Answer(answer)
+        return Answer(answer, view.objects)
 
     @contextmanager
     def _session(self, folder: Path) -> Iterator[_Session]:
@@ -135,14 +137,14 @@ class Lake:
             session.connection.close()
 
     @contextmanager
-    def _view(self, folder: Path) -> Iterator[FactsView]:
+    def _view(self, folder: Path, *, archived: bool) -> Iterator[FactsView]:
         with self._database.pinned() as pinned:
             objects = list(Journal(pinned).catalogue())
             stores = self._stores(objects[0][1].url if objects else None)
             calendar = self._facts.calendar(self._source.settings.zone)
             live = LiveRows(pinned, self._facts, calendar, stores, self._checkpoint)
             cut = pieces(calendar, calendar.day_of(self._now(pinned)))
-            yield FactsView(objects, stores, live, cut, folder)
+            yield FactsView(objects, live, cut, folder, archived=archived)
 
     def _stores(self, url: str | None) -> Stores:
         """Where no bucket is configured any more, the journal still knows where its objects are."""
@@ -162,16 +164,16 @@ class Lake:
 
 
 @contextmanager
-def facts(source: Source, memory: str = MEMORY, stop: threading.Event | None = None) -> Iterator[Lake]:
+def facts(source: Source, memory: str | None = None, stop: threading.Event | None = None) -> Iterator[Lake]:
     """The readings of `source`, archived and live ones, to be asked in SQL until the block ends.
 
-    `memory` is what DuckDB may hold, such as "500MB"; what goes beyond is spilled below `export.localDirectory`.
-    Raises DatabaseUnreachable, or DatabaseRefused where Facts is not the platform's.
+    `memory` is what DuckDB may hold, such as "500MB", by default 1GiB; what goes beyond is spilled below
+    `export.localDirectory`. Raises DatabaseUnreachable, or DatabaseRefused where Facts is not the platform's.
     """
     database = source.database()
     try:
         with _private_folder(source.settings.export.local_directory) as folder:
-            yield Lake(source, database, folder, memory, stop)
+            yield Lake(source, database, folder, memory or MEMORY, stop)
     finally:
         database.close()
 

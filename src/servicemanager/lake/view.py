@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,6 @@ from pyarrow import fs
 
 from servicemanager.archive.ahead import ahead
 from servicemanager.archive.journal import ArchivedObject, JournaledWindow
-from servicemanager.archive.proof import Stores
 from servicemanager.errors import ArchiveDamaged, ServiceManagerError
 from servicemanager.iotdb.columns import STRINGS
 from servicemanager.iotdb.window import Calendar, Window
@@ -72,20 +72,21 @@ class FactsView(ds.Dataset):  # type: ignore[misc]  # pyarrow has no types
 
     def __init__(
         self,
-        objects: Iterable[tuple[JournaledWindow, ArchivedObject]],
-        stores: Stores,
+        objects: Sequence[tuple[JournaledWindow, ArchivedObject]],
         live: LiveRows,
         cut: Sequence[Piece],
         folder: Path,
+        *,
+        archived: bool,
     ) -> None:
-        self._stores = stores
+        self.objects = [each.url for _, each in objects]
         self._live = live
         self._pieces = cut
         self._folder = folder
         texts = ds.ParquetReadOptions(dictionary_columns=list(STRINGS))
         checked = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
         self._format = ds.ParquetFileFormat(read_options=texts, default_fragment_scan_options=checked)
-        self._archived = self._dataset((each.url, _promise(entry)) for entry, each in objects)
+        self._archived = self._dataset((each.url, _promise(entry)) for entry, each in objects if archived)
         self._wanted = self._dataset((str(n), each.promise) for n, each in enumerate(cut))
         self._copied: dict[int, Path | None] = {}
         self._copying = threading.Lock()
@@ -103,18 +104,21 @@ class FactsView(ds.Dataset):  # type: ignore[misc]  # pyarrow has no types
         return _Scan(pa.RecordBatchReader.from_batches(layout, self._kept_failure(self._batches(asked))))
 
     def _batches(self, asked: _Asked) -> Iterator[pa.RecordBatch]:
+        """One object first, since a LIMIT may be content with it; then live rows, before their moment is long past."""
         fragments = list(self._archived.get_fragments(asked.rows))
         with closing(ahead(lambda fragment: self._read(fragment, asked), fragments, _THREADS)) as tables:
+            for _, wait in islice(tables, 1):
+                yield from wait().to_batches(max_chunksize=_BATCH_ROWS)
+            for path in self._live_files(asked):
+                fragment = self._format.make_fragment(str(path), filesystem=fs.LocalFileSystem())
+                yield from fragment.scanner(**self._options(asked), batch_readahead=2).to_batches()
             for _, wait in tables:
                 yield from wait().to_batches(max_chunksize=_BATCH_ROWS)
-        for path in self._live_files(asked):
-            fragment = self._format.make_fragment(str(path), filesystem=fs.LocalFileSystem())
-            yield from fragment.scanner(**self._options(asked), batch_readahead=2).to_batches()
 
     def _read(self, fragment: ds.Fragment, asked: _Asked) -> pa.Table:
         """What is asked for of an object, which is so small that it is read whole."""
         self._live.checkpoint()
-        store, key = self._stores.locate(fragment.path)
+        store, key = self._live.stores.locate(fragment.path)
         file = pa.BufferReader(store.read(key))
         found = self._format.make_fragment(file, partition_expression=fragment.partition_expression)
         try:

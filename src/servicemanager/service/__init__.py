@@ -81,17 +81,9 @@ class Service:
 
     def open_store(self, url: str) -> ObjectStore:
         from servicemanager.archive.objects import open_store
-        from servicemanager.archive.s3 import S3Access
+        from servicemanager.service.access import s3_access
 
-        aws = self.settings.aws
-        access = S3Access(
-            region=aws.region,
-            access_key_id=aws.access_key_id.get_secret_value() if aws.access_key_id else None,
-            secret_access_key=aws.secret_access_key.get_secret_value() if aws.secret_access_key else None,
-            use_tls=aws.ssl_enabled,
-            endpoint=aws.endpoint,
-        )
-        return open_store(url, access)
+        return open_store(url, s3_access(self.settings.aws))
 
     def export_job(self, database: Database, store: ObjectStore, asked: ExportWishes) -> ExportJob:
         """Raises DatabaseRefused where Facts can't be exported, ArchiveRefused in a copy of the database."""
