@@ -226,3 +226,18 @@ def test_no_page_speaks_of_this_machine():
         text = page.read_text()
         assert not re.findall(r"/(?:work|home|root)/", text), page
         assert os.uname().nodename not in text.split(), page
+
+
+def test_the_notebook_runs_to_its_plot(demo, monkeypatch, tmp_path):
+    import nbformat
+    from nbclient import NotebookClient
+
+    # Neither a profile of the developer's nor a window takes part.
+    for name, value in {"IPYTHONDIR": tmp_path, "MPLCONFIGDIR": tmp_path, "JUPYTER_RUNTIME_DIR": tmp_path}.items():
+        monkeypatch.setenv(name, str(value))
+    notebook = nbformat.read(ROOT / "examples" / "readings.ipynb", as_version=4)
+    assert not any(cell.get("outputs") for cell in notebook.cells)
+    NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(demo)}}).execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert "image/png" in outputs[-1]["data"]
+    assert str(days_ago(3).day) in outputs[0]["data"]["text/plain"]
