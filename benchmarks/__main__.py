@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from benchmarks import export, health, partitions, statistics, web
+from benchmarks import export, health, lake, partitions, statistics, web
 from benchmarks.harness import SERVER_OPTIONS, Run, report, save
 
 from support.mariadb import private_server
@@ -32,6 +32,7 @@ def main() -> None:
         parts = [partial(export.measure, server, rows, Path(folder)) for rows in sizes]
         parts += [partial(statistics.measure, server, sizes[-1], Path(folder)), partial(health.measure, server)]
         parts.append(partial(partitions.measure, server, Path(folder)))
+        parts.append(partial(lake.measure, server, sizes[-1], Path(folder)))
         runs: list[Run] = []
         for measure in parts:
             runs += measure()
