@@ -2,17 +2,20 @@
 
 import threading
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, timedelta
 from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from servicemanager.errors import ArchiveDamaged, ObjectMissing, QueryRefused, ServiceManagerError, Stopped
+from servicemanager.iotdb import twins
+from servicemanager.iotdb.window import Window
 from servicemanager.lake import facts
 from support.exports import archived_rows, days_ago, make_job, run
 from support.iotdb import reading
 from support.lake import Opened, ask, everything
+from support.partitions import partition, partition_of
 from support.races import race
 
 FORMS = ["sqlite", "timestamp", "timestamp-unindexed", "datetime", "datetime-unindexed"]
@@ -135,6 +138,24 @@ def test_a_clock_gone_wrong_hides_no_reading(iotdb, store, staging, source):
             lake, "SELECT creation_date - current_date FROM facts WHERE creation_date > current_date ORDER BY 1"
         )
         assert ahead == [(3,), (400,)]
+
+
+@in_a_folder
+@pytest.mark.parametrize("iotdb", ["timestamp"], indirect=True)
+def test_rows_that_left_with_their_partition_and_are_not_proven_are_there(iotdb, store, staging, source):
+    rows = some_rows(2, 1, 0)
+    iotdb.insert(rows)
+    partition(iotdb)
+    run(make_job(iotdb, store, staging, no_purge=True))
+    late = [reading(days_ago(2), data=77)]
+    iotdb.insert(late)
+    detached = partition_of(iotdb, days_ago(2))
+    name = twins.twin_name(Window(days_ago(2, 0).replace(tzinfo=UTC), days_ago(1, 0).replace(tzinfo=UTC)), 1)
+    twins.create(iotdb.database, name)
+    twins.exchange(iotdb.database, detached.name, name)
+    assert iotdb.rows() == Counter(some_rows(1, 0))
+    with facts(source) as lake:
+        assert everything(lake) == Counter(rows + late)
 
 
 class Watched:

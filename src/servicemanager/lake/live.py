@@ -2,15 +2,17 @@
 
 A slice that the archive holds and that is not purged is served by the archive. Where the server counts other rows of
 it than the archive holds, both are compared one by one, and those that the archive lacks are live. So every row is
-served once, whatever an export or a purge does meanwhile: the journal and Facts are read in one snapshot.
+served once, whatever an export or a purge does meanwhile: the journal and Facts are read in one snapshot. Rows that
+left Facts with their partition, and are not proven yet, count as those of Facts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import date
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ from servicemanager.iotdb.fingerprint import Count
 from servicemanager.iotdb.multiset import multiset_difference
 from servicemanager.iotdb.reader import READ_SCHEMA
 from servicemanager.iotdb.stored import WallTime
+from servicemanager.iotdb.twins import unproven
 from servicemanager.iotdb.window import Calendar, Window, from_epoch
 
 #: Windows of one statement.
@@ -53,6 +56,7 @@ class LiveRows:
     ) -> None:
         self._pinned = pinned
         self._facts = Facts(pinned, facts.shape)
+        self._tables = [self._facts]
         self._calendar = calendar
         self.stores = stores
         self.checkpoint = checkpoint
@@ -74,11 +78,14 @@ class LiveRows:
     def _rows(self, span: Window) -> Iterator[pa.Table]:
         with self._pinned.reading() as connection:
             kept = coverage(connection, span).slices
+            shape, twins = self._facts.shape, unproven(connection)
+        self._tables = [self._facts, *(Facts(self._pinned, replace(shape, table=name)) for name in twins)]
         holes = merged(each.window for each in kept)
         # Without an index each window would be a scan of the table.
-        for window in gaps(span, holes) if self._facts.shape.indexed else [span]:
-            with closing(self._facts.iter_rows(window)) as tables:
-                for rows in tables:
+        windows = gaps(span, holes) if shape.indexed else [span]
+        for table, window in product(self._tables, windows):
+            with closing(table.iter_rows(window)) as found:
+                for rows in found:
                     yield self._outside(rows, holes)
         for each in self._differing(kept):
             yield self._facts.within(span, self._lacking(each))
@@ -97,11 +104,13 @@ class LiveRows:
             yield from [each for each, found in zip(some, self._counts(some), strict=True) if found != each.count]
 
     def _counts(self, kept: Sequence[KeptSlice]) -> list[Count]:
+        windows = [each.window for each in kept]
         with self._pinned.reading() as connection:
-            return self._facts.count_bound(connection, [each.window for each in kept])
+            counts = [table.count_bound(connection, windows) for table in self._tables]
+        return [Count(sum(c.rows for c in each), sum(c.bound for c in each)) for each in zip(*counts, strict=True)]
 
     def _lacking(self, kept: KeptSlice) -> pa.Table:
-        live = self._facts.read(kept.window).cast(READ_SCHEMA)
+        live = pa.concat_tables([table.read(kept.window).cast(READ_SCHEMA) for table in self._tables])
         objects = [
             read_proven(self.stores, each)
             for each in Journal(self._pinned).objects(kept.archive_id)
