@@ -27,8 +27,6 @@ pytestmark = [
     pytest.mark.parametrize("empty_world", ["mariadb, folder"], indirect=True),
 ]
 
-DDL = ("SHOW CREATE TABLE", "CREATE TABLE sm_twin", "ALTER TABLE Facts", "DROP TABLE IF", "LOCK TABLES", "DROP TABLE")
-
 
 @pytest.fixture
 def world(empty_world) -> PartitionedWorld:
@@ -152,7 +150,7 @@ def _take_over(world: World, step: Step) -> None:
 def test_a_deposed_run_that_goes_on_in_the_midst_of_another_one_loses_and_doubles_nothing(world, thinned, subtests):
     steps = world.steps()
     world.expected_objects = None
-    first_ddl = next(step.number for step in steps if step.what.startswith(DDL))
+    first_ddl = next(step.number for step in steps if step.what.startswith("CREATE TABLE sm_twin"))
     for step in thinned(steps[first_ddl - 1 :], 6):
         second = first_ddl + step.number * 37 % (len(steps) - first_ddl)
         with subtests.test(frozen=str(step), goes_on_at=str(steps[second - 1])):
@@ -173,7 +171,7 @@ def test_a_run_that_is_deposed_within_its_proof_puts_no_row_a_second_time(world,
 
     def late_rows(step: Step) -> None:
         """They come after the windows were archived, and before the partition goes."""
-        if step.what == "SHOW CREATE TABLE" and not came:
+        if step.what.startswith("CREATE TABLE sm_twin") and not came:
             came.append(step.number)
             world.insert(arrivals(world, 1))
 
@@ -184,7 +182,9 @@ def test_a_run_that_is_deposed_within_its_proof_puts_no_row_a_second_time(world,
     world.assert_done()
     counted = next(step.number for step in steps.seen[came[0] :] if step.what == "SELECT 0 AS")
     put = next(step.number for step in steps.seen if step.number > counted and step.what.startswith("put "))
-    for step in thinned(steps.seen[counted:put], 8):
+    # What a run has read before is settled by the objects' names; what it reads now must still be its own to judge.
+    reading = [step for step in steps.seen[counted:put] if step.done or step.what.startswith("SELECT sm_archive_")]
+    for step in thinned(reading, 8):
         with subtests.test(frozen=str(step)):
             world.begin()
             came.clear()
