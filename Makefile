@@ -12,8 +12,9 @@ setup: $(STAMP)
 $(STAMP): requirements.lock pyproject.toml scripts/make-venv
 	./scripts/make-venv
 
+# Ends with the dashboard up on a fleet that goes on, until Ctrl-C: `make demo ARGS='--port 8001'`, or ARGS=--once without.
 demo: $(STAMP)
-	.venv/bin/servicemanager demo --once
+	.venv/bin/servicemanager demo $(ARGS)
 
 # The picture in the README, anew: the demo's own time has to pass, about eight minutes.
 screenshot: $(STAMP)

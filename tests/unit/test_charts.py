@@ -12,17 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from servicemanager.jobs.job import Outcome
 from servicemanager.web.charts.band import band
 from servicemanager.web.charts.calendar import calendar, level_of, quartiles, years
 from servicemanager.web.charts.days import MOST as MOST_TICKS
 from servicemanager.web.charts.days import day_ticks, ticks
 from servicemanager.web.charts.scale import Across, compact, upward
 from servicemanager.web.charts.stack import MOST, fleet, thinned, total
-from servicemanager.web.charts.strip import sparkline, strip
 from servicemanager.web.documents.archive import ArchiveDay, DayState
 from servicemanager.web.documents.devices import Sensor, SensorDay
-from servicemanager.web.documents.jobs import Run
 from servicemanager.web.documents.overview import HeadCount
 
 SAO_PAULO = ZoneInfo("America/Sao_Paulo")
@@ -252,29 +249,3 @@ def test_a_month_is_named_above_its_weeks():
 def test_years_add_up_their_days():
     days = [archive_day(date(2025, 12, 31), 5), archive_day(date(2026, 1, 1), 7, DayState.ARCHIVED)]
     assert [(year.year, year.rows, year.purged) for year in years(days)] == [(2026, 7, 0), (2025, 5, 1)]
-
-
-def a_run(number: int, outcome: Outcome) -> Run:
-    return Run(
-        run=number, job="export", scheduled_for=None, asked_by=None, started_at=NOON, ended_at=None,
-        outcome=outcome, counts={}, error=None, instance="one", term=1,
-    )  # fmt: skip
-
-
-def test_a_strip_has_the_newest_run_at_the_right_and_what_failed_is_short():
-    found = strip([a_run(2, Outcome.FAILED), a_run(1, Outcome.DONE)])
-    assert [bar.run.run for bar in found.bars] == [1, 2]
-    assert found.bars[-1].x + found.bar <= found.width
-    assert found.bars[0].height > found.bars[1].height
-    assert found.sentence == "The last 2 runs: 1 done, 1 failed."
-    assert strip([]).sentence == "It has not run yet."
-    assert len(strip([a_run(n, Outcome.DONE) for n in range(99)]).bars) == 20
-
-
-@given(st.lists(numbers, max_size=50))
-def test_a_sparkline_lies_within_its_height(values):
-    found = sparkline(values)
-    assert (found is None) == (not values)
-    if found:
-        drawn(found.line)
-        assert all(0 <= x <= 1000 and 0 <= y <= found.height for x, y in points(found.line))
