@@ -76,7 +76,7 @@ class SampleDesk:
             )
         return self.clock()
 
-    def overview(self) -> Overview:
+    def overview(self, age: float = 0.0) -> Overview:
         now = self._answer()
         attention = tuple(self._attention())
         archive = self.archive()
@@ -189,7 +189,7 @@ class SampleDesk:
             _found([one for one in self._silences if one.number == number], f"There is no silence {number}.")
         )
 
-    def archive(self) -> Calendar:
+    def archive(self, age: float = 0.0) -> Calendar:
         self._answer()
         return desk_work.calendar(self._days, configured=self.mood is not Mood.EMPTY)
 

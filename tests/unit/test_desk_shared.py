@@ -48,6 +48,22 @@ def test_nothing_is_made_before_somebody_asks_and_then_it_is_shared_while_fresh(
     assert shared.get() == 3
 
 
+def test_who_asks_by_the_way_takes_an_older_answer_but_no_old_failure():
+    kitchen, clock = Kitchen(), Clock()
+    shared = Shared(kitchen, fresh=2.0, clock=clock)
+    assert shared.get(age=10.0) == 1
+    clock.now = 9.9
+    assert shared.get(age=10.0) == 1
+    clock.now = 10.0
+    assert shared.get(age=10.0) == 2
+    kitchen.failure = DatabaseUnreachable("It is away.")
+    clock.now = 20.0
+    with pytest.raises(DatabaseUnreachable):
+        shared.get(age=10.0)
+    kitchen.failure, clock.now = None, 22.0
+    assert shared.get(age=10.0) == 4
+
+
 def test_of_many_who_ask_at_once_one_computes_and_all_get_it():
     kitchen = Kitchen()
     kitchen.go_on.clear()

@@ -143,7 +143,7 @@ def test_nobody_waits_for_a_database_that_is_known_to_be_away():
 
 def test_a_database_that_refuses_counts_as_away():
     class Refusing(SampleDesk):
-        def overview(self):
+        def overview(self, age=0.0):
             raise DatabaseRefused("The account may not read Facts.")
 
     assert told(text_of(Refusing()))["servicemanager_database_up"] == 0

@@ -21,8 +21,8 @@ from servicemanager.web.documents.overview import Overview
 class Desk(Protocol):
     """Where the service answers questions and takes orders."""
 
-    def overview(self) -> Overview:
-        """At most a few seconds old: all who look at the same time share one."""
+    def overview(self, age: float = 0.0) -> Overview:
+        """At most a few seconds old, or `age` seconds: all who look at the same time share one."""
 
     def devices(self, query: Query) -> Devices:
         """Raises ConfigurationError where `after` is none of ours."""
@@ -45,7 +45,8 @@ class Desk(Protocol):
     def end_silence(self, number: int, by: str) -> None:
         """Raises NotFound."""
 
-    def archive(self) -> Calendar: ...
+    def archive(self, age: float = 0.0) -> Calendar:
+        """Shared likewise."""
 
     def archive_day(self, day: date) -> DayDetail:
         """Raises NotFound."""

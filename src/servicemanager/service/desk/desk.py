@@ -63,8 +63,8 @@ class ServiceDesk:
     def close(self) -> None:
         self._door.close()
 
-    def overview(self) -> Overview:
-        return self._overview.get()
+    def overview(self, age: float = 0.0) -> Overview:
+        return self._overview.get(age)
 
     def devices(self, query: Query) -> Devices:
         # All that may take a connection of its own comes first: nobody holds one and waits for another.
@@ -105,8 +105,8 @@ class ServiceDesk:
         _log.info("silence ended", silence=number, by=by)
         self._overview.forget()
 
-    def archive(self) -> Calendar:
-        return self._calendar.get()
+    def archive(self, age: float = 0.0) -> Calendar:
+        return self._calendar.get(age)
 
     def archive_day(self, day: date) -> DayDetail:
         return archive.fetch_day(self._database, day)

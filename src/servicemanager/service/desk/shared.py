@@ -36,8 +36,11 @@ class Shared(Generic[T]):
         self._lock = threading.Lock()
         self._made: _Made[T] | None = None
 
-    def get(self) -> T:
+    def get(self, age: float = 0.0) -> T:
+        """`age` is how old an answer may be, in seconds, for whoever asks by the way and need not make a new one."""
         made = self._made
+        if made and made.error is None and self._clock() - made.at < age:
+            return made.value  # type: ignore[return-value]
         if made is None or self._is_stale(made):
             # Whoever has an answer that will do does not wait for the one that computes a newer one.
             may_wait = made is None or made.error is not None or self._clock() - made.at >= self._usable

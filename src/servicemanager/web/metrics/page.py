@@ -15,6 +15,8 @@ from servicemanager.errors import ServiceManagerError
 from servicemanager.web.desk import Desk
 from servicemanager.web.metrics.families import of_archive, of_instance, of_overview
 
+#: Seconds: a scrape takes what people have had computed, which is no older than its own usual interval.
+_AGE = 10.0
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 router = APIRouter(include_in_schema=False)
@@ -35,7 +37,7 @@ def exposition(role: str, desk: Desk | None) -> bytes:
     known: list[Metric] = []
     if desk:
         with suppress(ServiceManagerError):
-            known = [*of_overview(desk.overview()), *of_archive(desk.archive())]
+            known = [*of_overview(desk.overview(_AGE)), *of_archive(desk.archive(_AGE))]
     registry = CollectorRegistry()
     registry.register(_Snapshot([*of_instance(__version__, role, database_up=bool(known)), *known]))
     ProcessCollector(registry=registry)
