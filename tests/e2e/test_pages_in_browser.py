@@ -49,6 +49,14 @@ STOP = """(() => {
 })()"""
 
 
+#: In how many lines an element's text stands.
+LINES = """e => {
+  const text = document.createRange();
+  text.selectNodeContents(e);
+  return new Set([...text.getClientRects()].map(line => Math.round(line.top))).size;
+}"""
+
+
 @pytest.fixture(scope="module")
 def face() -> Face:
     return Face(SampleDesk(takes=timedelta(hours=1)))
@@ -83,6 +91,17 @@ def test_a_page_is_accessible_and_quiet_on_phone_and_desktop_light_and_dark(site
     check_everywhere(watched)
     assert watched.complaints == []
     assert watched.hosts == {"127.0.0.1"}
+
+
+@pytest.mark.parametrize("width", [768, 1024, 1215, 1216, 1280, 1366, 1920])
+def test_the_head_of_a_page_has_room_for_itself_on_every_screen(site, watched, width):
+    """No word of it is broken, and nothing is pushed out of the window, whatever the account is called."""
+    page = watched.page
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(f"{site.url}/devices")
+    for entry in page.locator(".nav a:visible, .role").all():
+        assert entry.evaluate(LINES) == 1, entry.inner_text()
+    assert not watched.is_wider_than_its_window()
 
 
 @pytest.mark.parametrize(("mood", "path"), TROUBLES)
