@@ -77,6 +77,8 @@ def _stop(_: Step) -> None:
 def detach(world: PartitionedWorld, number: int, which: int, journaled: bool) -> None:
     """As a run that was deposed before its exchange does at some later moment."""
     facts, days = world.iotdb.facts(), read_layout(world.iotdb.database).days
+    if not days:
+        return  # every day's partition has gone already
     found = days[min(which, len(days) - 1)]
     twin = twins.Twin(twins.twin_name(span_of(facts, found), 900 + number), found.name, span_of(facts, found), 900)
     if journaled:

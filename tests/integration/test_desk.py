@@ -45,7 +45,7 @@ def test_the_overview_says_first_what_needs_attention(outage):
     overview = outage.desk.overview()
     assert overview.summary.startswith("No instance is MASTER, so no job runs. And 2 more things")
     assert [each.page for each in overview.attention] == ["/jobs", "/incidents/1", "/incidents/2"]
-    assert "Shop 1: 3 silent, for 0 min." in [each.sentence for each in overview.attention]
+    assert "Shop 1: 3 silent, for less than a minute." in [each.sentence for each in overview.attention]
     assert {each.title for each in overview.incidents} == {"shop 1: 3 silent", f"{_shown(HOSTILE)}: 1 silent"}
     assert (overview.here.role, overview.mirror, overview.readings.archived) == ("MASTER", None, 0)
     assert {job.job for job in overview.jobs} >= {"devices", "export", "selfcare"}

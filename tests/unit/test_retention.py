@@ -7,6 +7,7 @@ from servicemanager.iotdb.tables import ours
 KEPT = {
     "sm_archive, sm_archive_object, sm_archive_part": "they prove what the archive holds",
     "sm_rollup_block, sm_rollup_counted": "they count readings that only the archive holds",
+    "sm_detached": "it says which rows wait outside of Facts to be proven; the export removes it",
     "sm_restore": "a repeated restore would double readings",
     "sm_lease, sm_fence": "one row for each job",
     "sm_meta, sm_migration": "what the database is",

@@ -2,8 +2,8 @@
 
 A table that is not listed is never touched. Those are: what proves an archive (sm_archive, sm_archive_object,
 sm_archive_part, sm_rollup_block, sm_rollup_counted), what keeps a repeated restore from doubling readings
-(sm_restore), what says who may work (sm_lease, sm_fence), sm_meta and sm_migration. Of sm_rollup_remembered and of the
-live blocks the statistics remove the days that they do not look at any more.
+(sm_restore), which rows wait to be proven (sm_detached), who may work (sm_lease, sm_fence), sm_meta and sm_migration.
+Of sm_rollup_remembered and of the live blocks the statistics remove the days that they do not look at any more.
 """
 
 from __future__ import annotations

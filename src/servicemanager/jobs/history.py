@@ -73,8 +73,11 @@ class History:
             return number
 
     def note(self, run_id: int, asked_by: str | None, what: str, done: int, total: int | None) -> None:
-        """Write down how far the run has come."""
+        """Write down how far the run has come, unless another one has begun since: then this one was deposed."""
+        going_on = sa.select(job_run.c.id).where(job_run.c.id == run_id, job_run.c.outcome == Outcome.RUNNING)
         with self._database.transaction() as tx:
+            if tx.execute(going_on).first() is None:
+                return
             reached = Reached(what, done, total, self._database.now(tx))
             values = {
                 "run_id": run_id,
