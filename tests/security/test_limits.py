@@ -132,13 +132,10 @@ def test_the_role_is_told_at_once_with_200_slow_connections_open(guarded):
         for number in range(200):
             connection = stack.enter_context(closing(open_to(guarded)))
             connection.sendall(SLOW[number % len(SLOW)])
-        took = []
-        for _ in range(21):
+        for _ in range(20):
             begun = time.monotonic()
             assert guarded.get("/").text == "MASTER"
-            took.append(time.monotonic() - begun)
-    # The slowest tell of the machine that the tests run on.
-    assert sorted(took)[10] < 0.5
+            assert time.monotonic() - begun < 0.5
 
 
 def test_beyond_the_most_connections_the_longest_waiting_make_room():

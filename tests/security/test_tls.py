@@ -101,13 +101,12 @@ def test_the_role_is_told_while_many_handshakes_hang(files, authority):
             connection = stack.enter_context(closing(socket.create_connection(("127.0.0.1", found.port), timeout=5)))
             connection.sendall(b"\x16\x03\x01\x02\x00"[: number % 6])
         found.trust = None
-        took = []
-        for _ in range(11):
+        # Handshakes that hang, not the moment in which 300 connections are made at once: by this answer all are taken.
+        assert found.get("/").text == "MASTER"
+        for _ in range(10):
             begun = time.monotonic()
             assert found.get("/").text == "MASTER"
-            took.append(time.monotonic() - begun)
-    # The first one may find the server at work on all that have just come.
-    assert sorted(took)[5] < 0.5
+            assert time.monotonic() - begun < 0.5
 
 
 @pytest.mark.parametrize("begun", [b"", b"\x16", b"\x16\x03\x01\x02\x00\x01", b"GET /"])
