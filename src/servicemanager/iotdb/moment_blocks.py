@@ -22,7 +22,9 @@ MAX_BYTES = 384 << 10
 #: Lines that are merged at once, when there are so many.
 _AT_ONCE = 1 << 15
 _PACKED_AT_ONCE = 64 << 20
-_OPTIONS = pa.ipc.IpcWriteOptions(compression="zstd")
+#: No threads of Arrow's: see `archive.parquet.THREADS`.
+_WRITING = pa.ipc.IpcWriteOptions(compression="zstd", use_threads=False)
+_READING = pa.ipc.IpcReadOptions(use_threads=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ def pack(table: pa.Table) -> Iterator[Block]:
 
 
 def unpack(payload: bytes) -> pa.Table:
-    with pa.ipc.open_stream(payload) as stream:
+    with pa.ipc.open_stream(payload, options=_READING) as stream:
         return stream.read_all()
 
 
@@ -97,7 +99,7 @@ def _packed(table: pa.Table) -> Iterator[Block]:
     device = table.column("device").cast(pa.binary())
     sink = pa.BufferOutputStream()
     lean = table.set_column(0, SCHEMA.field("device"), device.combine_chunks().dictionary_encode())
-    with pa.ipc.new_stream(sink, SCHEMA, options=_OPTIONS) as stream:
+    with pa.ipc.new_stream(sink, SCHEMA, options=_WRITING) as stream:
         stream.write_table(lean.combine_chunks())
     payload = sink.getvalue().to_pybytes()
     if len(payload) > MAX_BYTES and table.num_rows > 1:

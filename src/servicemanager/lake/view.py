@@ -22,6 +22,7 @@ from pyarrow import fs
 
 from servicemanager.archive.ahead import ahead
 from servicemanager.archive.journal import ArchivedObject, JournaledWindow
+from servicemanager.archive.parquet import THREADS
 from servicemanager.errors import ArchiveDamaged, ServiceManagerError
 from servicemanager.iotdb.columns import STRINGS
 from servicemanager.iotdb.window import Calendar, Window
@@ -129,7 +130,7 @@ class FactsView(ds.Dataset):  # type: ignore[misc]  # pyarrow has no types
             ) from error
 
     def _options(self, asked: _Asked) -> dict[str, Any]:
-        return {"schema": self.schema, "columns": asked.columns, "filter": asked.rows}
+        return {"schema": self.schema, "columns": asked.columns, "filter": asked.rows, "use_threads": THREADS}
 
     def _live_files(self, asked: _Asked) -> list[Path]:
         numbers = [int(fragment.path) for fragment in self._wanted.get_fragments(asked.rows)]
