@@ -25,7 +25,7 @@ from servicemanager.export.work import Tally
 from servicemanager.iotdb import twins
 from servicemanager.iotdb.ddl import in_the_way
 from servicemanager.iotdb.facts import Bucket, Facts
-from servicemanager.iotdb.partitions import count_in, read_layout, span_of
+from servicemanager.iotdb.partitions import count_in, merge, mergers, read_layout, span_of
 from servicemanager.iotdb.twins import State, Twin
 from servicemanager.iotdb.window import Window
 
@@ -35,8 +35,10 @@ _TRIES = 4
 _BACK_ROWS = 20_000
 _QUARTER = timedelta(minutes=15)
 _FOREVER = datetime(9000, 1, 1, tzinfo=UTC)
-#: Partitions of one statement, for which inserts wait.
+#: Partitions of one statement, for which inserts wait, ...
 _DROPPED_AT_ONCE = 8
+#: ... and so many rows of the first partition, which it copies.
+_MOVED_ROWS = 10_000
 
 
 class Left(Enum):
@@ -129,14 +131,14 @@ def settle(tools: Tools, name: str, tally: Tally, *, purge: bool, looked_up: Map
 
 
 def _drop(tools: Tools, name: str, tally: Tally, *, proven: bool) -> bool:
-    """Whether it is gone. What was proven can go as it is; an empty one only while nobody can put rows there."""
+    """Whether it is gone. What was proven can go as it is; an empty one only once nobody can put rows there."""
     try:
         if proven:
             twins.drop(tools.database, name)
             return True
         return twins.drop_if_empty(tools.database, name)
-    except DatabaseBusy:
-        tally.notices.append(f"The table {name} is in use, and dropped by the next export: no row depends on it.")
+    except (DatabaseBusy, DatabaseRefused) as error:
+        tally.notices.append(f"The table {name} stays until the next export: no row depends on it. {error}")
         return False
 
 
@@ -181,14 +183,21 @@ def _spans(buckets: Sequence[Bucket]) -> list[Window]:
 
 
 def drop_emptied(tools: Tools, cutoff: datetime, tally: Tally) -> None:
-    """Drop the partitions of days before `cutoff` that hold nothing, never the first one or the last one."""
-    days = [each for each in read_layout(tools.database).days if span_of(tools.facts, each).end_at <= cutoff]
-    due = [each.name for each in days if not count_in(tools.database, each, limit=1)]
+    """Let partitions of days before `cutoff` that hold nothing become one with a neighbour, with the first if it can.
+
+    A row that arrives there meanwhile moves along, so that nothing need keep it out.
+    """
+    layout = read_layout(tools.database)
+    due = [each for each in layout.days if span_of(tools.facts, each).end_at <= cutoff]
+    emptied = {each.name for each in due if not count_in(tools.database, each, limit=1)}
+    if emptied and count_in(tools.database, layout.partitions[0], limit=_MOVED_ROWS + 1) <= _MOVED_ROWS:
+        emptied.add(layout.partitions[0].name)
     try:
-        for start in range(0, len(due), _DROPPED_AT_ONCE):
+        for together in mergers(layout, emptied, _DROPPED_AT_ONCE):
             tools.context.checkpoint()
-            dropped = twins.drop_emptied(tools.database, due[start : start + _DROPPED_AT_ONCE])
-            tally.counts.update(partitions_dropped=len(dropped))
+            with tools.database.reading() as connection:
+                connection.exec_driver_sql(f"ALTER TABLE Facts {merge(tools.facts, together)}")
+            tally.counts.update(partitions_dropped=len(together) - 1)
     except (DatabaseBusy, DatabaseRefused) as error:
         tally.notices.append(f"Empty partitions stay until the next export. {error}")
 

@@ -1,13 +1,13 @@
 """Facts partitioned by days of arrival: as the server tells it, and as it is told to the server.
 
 The first partition takes what is older than all days, and the last one, which is to be empty, what is younger. A day
-whose partition was dropped belongs to the next one. Bounds are values as they are stored: UTC in a TIMESTAMP column,
-wall times in a DATETIME column.
+whose partition is gone belongs to the one before it, mostly the first. Bounds are values as they are stored: UTC in a
+TIMESTAMP column, wall times in a DATETIME column.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -116,7 +116,33 @@ def extension(facts: Facts, calendar: Calendar, layout: Layout, today: date) -> 
     ends = [(_name(day), calendar.day(day).end_at) for day in _days(begun, today + timedelta(days=AHEAD_DAYS))]
     taken = {partition.name for partition in layout.partitions}
     bounds = [(f"{name}_2" if name in taken else name, end) for name, end in ends]
-    return f"REORGANIZE PARTITION {layout.partitions[-1].name} INTO ({_spelled(facts, bounds, layout)})"
+    return f"REORGANIZE PARTITION {quoted(layout.partitions[-1].name)} INTO ({_spelled(facts, bounds, layout)})"
+
+
+def mergers(layout: Layout, emptied: Collection[str], most: int) -> Iterator[tuple[Partition, ...]]:
+    """Neighbours that can become one, oldest first, `most` of them `emptied`; the one before those takes them up.
+
+    The first partition is among them if it is named in `emptied`, and a day that was kept is not.
+    """
+    groups: list[list[Partition]] = [[]]
+    for partition in layout.partitions[:-1]:
+        if partition.name in emptied:
+            groups[-1].append(partition)
+        else:
+            groups.append([])
+    for first, *others in filter(None, groups):
+        for at in range(0, len(others), most):
+            yield (first, *others[at : at + most])
+
+
+def merge(facts: Facts, together: Sequence[Partition]) -> str:
+    """What follows ALTER TABLE Facts to make neighbours one, under the name of the first; rows in them stay."""
+    names, end = ", ".join(quoted(each.name) for each in together), together[-1].end
+    assert end is not None  # noqa: S101 -- the last partition is never among them
+    return (
+        f"REORGANIZE PARTITION {names} INTO "
+        f"(PARTITION {quoted(together[0].name)} VALUES LESS THAN ({_stored_bound(facts, end)}))"
+    )
 
 
 def count_in(database: Database, partition: Partition, limit: int | None = None, table: str = "Facts") -> int:
@@ -154,5 +180,8 @@ def _spelled(facts: Facts, bounds: Sequence[tuple[str, datetime]], layout: Layou
 
 
 def _bound(facts: Facts, instant: datetime) -> str:
-    stored = facts.time.to_stored(instant)
+    return _stored_bound(facts, facts.time.to_stored(instant))
+
+
+def _stored_bound(facts: Facts, stored: datetime) -> str:
     return literal(stored) if facts.shape.wall_zone else str(to_epoch(stored.replace(tzinfo=UTC)))

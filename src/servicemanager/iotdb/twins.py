@@ -2,8 +2,11 @@
 
 DDL commits by itself, so no fence holds it back: what a deposed run does may take effect at any later moment. That is
 harmless because no two runs use a twin of the same name, a run exchanges a partition for its twin at most once, a
-twin that seems empty is dropped under a lock that the exchange would need, and any other one only when the journal
-says, by a fenced transaction, that its rows were proven.
+twin that seems empty is closed to exchanges before it is looked at again and dropped, and any other one goes only when
+the journal says, by a fenced transaction, that its rows were proven.
+
+No table is locked for this: LOCK TABLES holds one node of a cluster only, and a change of the table under it waits for
+ever behind what another node has inserted meanwhile.
 """
 
 from __future__ import annotations
@@ -14,7 +17,6 @@ from enum import StrEnum
 
 import sqlalchemy as sa
 
-from servicemanager.iotdb.ddl import locked
 from servicemanager.iotdb.engine import Database
 from servicemanager.iotdb.partitions import TWIN, quoted
 from servicemanager.iotdb.tables import detached
@@ -22,6 +24,8 @@ from servicemanager.iotdb.window import Window
 
 #: As `twin_name` makes them. What somebody else called similarly is not ours to move.
 _TWIN = re.compile(TWIN + r"\d{8}_\d{6}_\d+")
+#: A column that Facts lacks: a table that has it is not just like Facts, so nothing can be exchanged for it.
+_CLOSED = "sm_closed"
 #: The server never writes a line's end into the description of a column.
 _PARTITIONED = re.compile(r"\n\s*(?:/\*!\d+ )?PARTITION BY ", re.IGNORECASE)
 
@@ -125,18 +129,11 @@ def is_empty(connection: sa.Connection, name: str) -> bool:
 
 
 def drop_if_empty(database: Database, name: str) -> bool:
-    """Whether it was. What a deposed run exchanges for it waits meanwhile, and then finds it gone."""
-    with locked(database, name) as connection:
+    """Whether it was. What a deposed run exchanges for it comes before its closing, and is seen, or is refused."""
+    with database.reading() as connection:
+        if connection.exec_driver_sql(f"SHOW COLUMNS FROM {name} LIKE '{_CLOSED}'").first() is None:
+            connection.exec_driver_sql(f"ALTER TABLE {name} ADD COLUMN {_CLOSED} TINYINT")
         if not is_empty(connection, name):
             return False
         connection.exec_driver_sql(f"DROP TABLE {name}")
     return True
-
-
-def drop_emptied(database: Database, partitions: list[str]) -> list[str]:
-    """Drop those of the partitions of Facts that are empty, which nobody changes meanwhile; returns their names."""
-    with locked(database, "Facts") as connection:
-        empty = [name for name in partitions if is_empty(connection, f"Facts PARTITION ({quoted(name)})")]
-        if empty:
-            connection.exec_driver_sql(f"ALTER TABLE Facts DROP PARTITION {', '.join(map(quoted, empty))}")
-    return empty
