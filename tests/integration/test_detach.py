@@ -1,8 +1,7 @@
 """Partitions leave Facts whole: what goes so, what doesn't, and what is found that an earlier run left behind."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -19,7 +18,7 @@ from servicemanager.export.plan import Purge
 from servicemanager.iotdb import twins
 from servicemanager.iotdb.facts import Facts
 from servicemanager.iotdb.mysql import Login, open_mysql
-from servicemanager.iotdb.partitions import count_in, read_layout
+from servicemanager.iotdb.partitions import read_layout
 from servicemanager.iotdb.tables import detached
 from servicemanager.iotdb.window import Window
 from servicemanager.jobs.job import JobContext, JobResult
@@ -271,38 +270,6 @@ def test_a_twin_that_rows_get_into_is_not_dropped_and_once_it_is_to_be_dropped_n
     assert_settled(iotdb)
     with pytest.raises(DatabaseRefused):
         twins.exchange(iotdb.database, partition_name, name)
-
-
-@ON_SERVERS
-def test_a_row_that_gets_into_an_emptied_partition_before_it_goes_stays(iotdb, archive, staging):
-    rows = fill(iotdb, 3, 2, 1)
-    late = some(iotdb, 2, number=1)
-    with statements(iotdb, lambda said: "REORGANIZE" in said and iotdb.insert(late)) as seen:
-        assert run(make_job(iotdb, archive, staging)).counts["partitions_dropped"] == 3
-    assert iotdb.rows() == Counter(late)
-    first = read_layout(iotdb.database).partitions[0]
-    assert first.end == partition_of(iotdb, arrival(iotdb, 0)).begin
-    assert count_in(iotdb.database, first) == 2
-    run(make_job(iotdb, archive, staging))
-    assert iotdb.rows() + archived_rows(archive) == rows + Counter(late)
-    locks = [said for said in seen if said.startswith("LOCK TABLES") and "sm_migration" not in said]
-    assert locks == [], "a change under a lock makes a Galera cluster stand still"
-
-
-@contextmanager
-def statements(iotdb: Iotdb, before: Callable[[str], object]) -> Iterator[list[str]]:
-    """Those that are said to the server, each after `before` was called."""
-    seen: list[str] = []
-
-    def note(_conn, _cursor, statement, *_rest) -> None:
-        before(statement)
-        seen.append(statement)
-
-    sa.event.listen(iotdb.database.engine, "before_cursor_execute", note)
-    try:
-        yield seen
-    finally:
-        sa.event.remove(iotdb.database.engine, "before_cursor_execute", note)
 
 
 @ON_ONE

@@ -26,6 +26,7 @@ from servicemanager.iotdb import twins
 from servicemanager.iotdb.ddl import in_the_way
 from servicemanager.iotdb.facts import Bucket, Facts
 from servicemanager.iotdb.partitions import count_in, merge, mergers, read_layout, span_of
+from servicemanager.iotdb.shape import describe
 from servicemanager.iotdb.twins import State, Twin
 from servicemanager.iotdb.window import Window
 
@@ -155,13 +156,13 @@ def _zone(tools: Tools) -> str:
 
 def _give_back(tools: Tools, name: str, facts: Facts, tally: Tally) -> None:
     """Each transaction moves some rows: they are in one of the two tables at any time."""
-    moved = 0
+    moved, target = 0, describe(tools.database, _zone(tools))
     spans: list[Window | None] = [*_spans(facts.counts(None, _FOREVER, _QUARTER)), None]
     for span in spans:
         tools.context.checkpoint()
         with tools.database.transaction() as tx:
             tools.context.lease.pass_fence(tx)
-            there, here = facts.move(tx, tools.facts.shape.table, span)
+            there, here = facts.move(tx, target, span)
             if there != here:
                 raise DatabaseBusy(f"The rows of {name} change while they are given back: the next run tries again.")
         moved += here

@@ -30,6 +30,7 @@ from servicemanager.iotdb.spelling import (
     SqliteSpelling,
     Statements,
     literal,
+    quoted,
 )
 from servicemanager.iotdb.stored import StoredTime, UtcTime, WallTime, snap, stored_micros
 from servicemanager.iotdb.window import SECOND, Calendar, Window
@@ -234,14 +235,15 @@ class Facts:
         query = f"DELETE FROM {self.shape.table} WHERE {self._where(window)}"
         return connection.exec_driver_sql(query).rowcount
 
-    def move(self, connection: sa.Connection, target: str, window: Window | None) -> tuple[int, int]:
+    def move(self, connection: sa.Connection, target: Shape, window: Window | None) -> tuple[int, int]:
         """Rows of `window`, or all, into the table `target`: how many got there, and how many left this one.
 
-        The caller decides whether to commit.
+        Every column that both have moves along. The caller decides whether to commit.
         """
-        names, where = ",".join((*COLUMNS, "creationDate")), self._where(window) if window else "1 = 1"
-        source = f"{self.shape.table} WHERE {where}"
-        into = connection.exec_driver_sql(f"INSERT INTO {target} ({names}) SELECT {names} FROM {source}").rowcount
+        further = [name for name in self.shape.extra if name in target.extra and name not in target.computed]
+        names = ",".join((*COLUMNS, "creationDate", *map(quoted, further)))
+        source = f"{self.shape.table} WHERE {self._where(window) if window else '1 = 1'}"
+        into = connection.exec_driver_sql(f"INSERT INTO {target.table} ({names}) SELECT {names} FROM {source}").rowcount
         return into, connection.exec_driver_sql(f"DELETE FROM {source}").rowcount
 
     def check_delete(self) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from servicemanager.iotdb.engine import Database
-from servicemanager.iotdb.spelling import literal
+from servicemanager.iotdb.spelling import literal, quoted
 from servicemanager.iotdb.window import SECOND, Calendar, Window, from_epoch, to_epoch
 
 if TYPE_CHECKING:
@@ -156,11 +156,6 @@ def span_of(facts: Facts, partition: Partition) -> Window:
     """A partition with both bounds, in UTC."""
     assert partition.begin is not None and partition.end is not None  # noqa: S101, PT018 -- neither first nor last
     return facts.time.to_window(partition.begin, partition.end)
-
-
-def quoted(name: str) -> str:
-    """An identifier that may be anything."""
-    return "`" + name.replace("`", "``") + "`"
 
 
 def _days(first: date, last: date) -> list[date]:

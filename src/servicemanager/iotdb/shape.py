@@ -30,6 +30,8 @@ class Shape:
     unicode: bool
     #: Columns that the platform's table does not have and the archive would not hold.
     extra: tuple[str, ...]
+    #: Columns that the server computes from others.
+    computed: frozenset[str] = frozenset()
     #: Whether readings have 64 bits.
     wide: bool = False
     table: str = "Facts"
@@ -58,6 +60,7 @@ def describe(database: Database, datetime_zone: str, table: str = "Facts") -> Sh
         unicode=unicode,
         indexed=any(index["column_names"][:1] == [_CREATION] for index in indexes),
         extra=tuple(sorted(set(columns) - {*COLUMNS, _CREATION})),
+        computed=frozenset(name for name, column in columns.items() if column.get("computed")),
         wide=isinstance(types["data"], sa.BigInteger),
         table=table,
     )

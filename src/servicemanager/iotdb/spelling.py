@@ -18,6 +18,11 @@ _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 -- stored values have no zone
 EARLIEST_TIMESTAMP = datetime(1970, 1, 1, 0, 0, 1)  # noqa: DTZ001 -- as the server compares it
 
 
+def quoted(name: str) -> str:
+    """An identifier that may be anything, as the driver wants it, for which a percent sign has a meaning."""
+    return "`" + name.replace("`", "``").replace("%", "%%") + "`"
+
+
 class Spelling(Protocol):
     """What the two dialects spell in their own ways; arguments and results are SQL."""
 

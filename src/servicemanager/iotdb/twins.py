@@ -18,7 +18,8 @@ from enum import StrEnum
 import sqlalchemy as sa
 
 from servicemanager.iotdb.engine import Database
-from servicemanager.iotdb.partitions import TWIN, quoted
+from servicemanager.iotdb.partitions import TWIN
+from servicemanager.iotdb.spelling import quoted
 from servicemanager.iotdb.tables import detached
 from servicemanager.iotdb.window import Window
 
