@@ -10,9 +10,13 @@ import pytest
 import sqlalchemy as sa
 
 from servicemanager.archive.folder import FolderStore
+from servicemanager.export.detach import Detaching
+from servicemanager.export.job import ExportJob
+from servicemanager.export.work import Tally, execute
 from servicemanager.iotdb import twins
 from servicemanager.iotdb.partition_ahead import keep_ahead
 from servicemanager.iotdb.partitions import count_in, read_layout, span_of
+from servicemanager.jobs.job import JobContext, JobResult
 from support.exports import archived_rows, days_ago, make_job, run
 from support.iotdb import ZONE, Iotdb, reading
 from support.partitions import partition, partition_of
@@ -67,6 +71,32 @@ def test_a_partition_of_several_days_leaves_when_all_of_them_are_due(iotdb, arch
     assert result.counts["partitions_purged"] == 1
     assert iotdb.rows() + archived_rows(archive) == rows
     assert iotdb.rows() == Counter(), "yesterday's, of which a partition that is not due has today's too, one by one"
+
+
+class Slow:
+    """An export that takes its server for one that counts a row in a second, and whose hours end in a minute."""
+
+    def __init__(self, job: ExportJob) -> None:
+        self.job, self.name, self.lease_name, self.database = job, job.name, job.lease_name, job.database
+
+    def run(self, context: JobContext) -> JobResult:
+        tools, tally = self.job.tools(context), Tally(context.counts, [], [])
+        tools.throttle.closes_at = tools.throttle.clock() + 60
+        execute(tools, self.job.plan(), tally, Detaching(tools, tally, rows_per_second=1))
+        return JobResult(dict(tally.counts), tuple(tally.problems), tuple(tally.notices))
+
+
+@ON_ONE
+def test_a_partition_that_would_not_be_done_by_the_end_of_the_hours_is_not_begun(iotdb, archive, staging):
+    iotdb.insert([reading(arrival(iotdb, 1))] * 100)
+    rows = insert(iotdb, 2)
+    partition(iotdb)
+    result = run(Slow(make_job(iotdb, archive, staging)))
+    assert (result.counts["partitions_purged"], result.counts["rows_left"]) == (1, 100)
+    assert "with 100 rows would take about 100 seconds" in result.notices[-1]
+    assert archived_rows(archive) == rows
+    assert iotdb.rows().total() == 100
+    assert run(make_job(iotdb, archive, staging)).counts["partitions_purged"] == 1
 
 
 @ON_ONE

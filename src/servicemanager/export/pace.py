@@ -60,6 +60,14 @@ class Throttle:
         if self.closes_at is not None and (self.clock() if at is None else at) >= self.closes_at:
             raise HoursOver("The hours of export.window are over: the next run goes on from here.")
 
+    def check_room(self, what: str, seconds: float) -> None:
+        """Raise HoursOver where `what` would not be done by the end of the hours, if it takes so long."""
+        if self.closes_at is not None and self.clock() + seconds > self.closes_at:
+            raise HoursOver(
+                f"{what} would take about {seconds:,.0f} seconds, and the hours of export.window end before that: the "
+                "next run goes on with it, or `servicemanager export --now` at once."
+            )
+
     def before(self, work: Work, rows: int) -> None:
         """Wait until `rows` may be touched, or the stop event is set. Raises HoursOver, also instead of waiting."""
         now = self.clock()
