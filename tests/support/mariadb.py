@@ -49,6 +49,8 @@ class Server:
             database=database,
             autocommit=True,
             charset="utf8mb4",
+            # Otherwise the driver reads all authorities that this machine trusts, for each connection.
+            ssl_disabled=True,
             **options,
         )
 
