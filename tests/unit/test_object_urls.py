@@ -11,6 +11,7 @@ import pytest
 
 from servicemanager.archive.folder import FolderStore
 from servicemanager.archive.objects import archive_url, open_store
+from servicemanager.archive.s3 import S3Access
 from servicemanager.errors import ConfigurationError
 
 
@@ -99,3 +100,20 @@ def test_a_folder_needs_no_botocore() -> None:
         "objects.open_store('file:///tmp/'); sys.exit('botocore' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_what_botocore_knows_of_s3_is_read_once_for_all_clients(no_ambient_aws: None) -> None:
+    first, second = (S3Access(region="us-east-1").client().meta.service_model for _ in range(2))
+    assert first._service_description is second._service_description
+
+
+def test_a_folder_of_descriptions_that_the_environment_names_is_still_looked_into(
+    tmp_path: Path, no_ambient_aws: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    S3Access(region="us-east-1").client()
+    described = tmp_path / "s3" / "2006-03-01"
+    described.mkdir(parents=True)
+    (described / "service-2.json").write_text("what is no JSON")
+    monkeypatch.setenv("AWS_DATA_PATH", str(tmp_path))
+    with pytest.raises(ValueError, match="Expecting value"):
+        S3Access(region="us-east-1").client()

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
@@ -102,7 +102,9 @@ class S3Access:
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         )
-        return botocore.session.get_session().create_client(
+        session = botocore.session.get_session()
+        session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
+        return session.create_client(
             "s3",
             region_name=self.region,
             use_ssl=self.use_tls,
@@ -118,6 +120,14 @@ class S3Access:
         if not (endpoint := _ENDPOINT.fullmatch(self.endpoint)):
             raise errors.ConfigurationError("The S3 endpoint must be host:port or http(s)://host:port, without keys.")
         return self.endpoint if endpoint[1] else f"http{'s' * self.use_tls}://{self.endpoint}"
+
+
+@cache
+def _loader(search_path: str | None) -> Any:
+    """It remembers what it read of S3; that of a session would read it anew for each client."""
+    from botocore.loaders import create_loader
+
+    return create_loader(search_path)
 
 
 class S3Store:
