@@ -241,11 +241,11 @@ class _Session:
 
 
 def _interrupt(connection: duckdb.DuckDBPyConnection, stop: threading.Event, over: threading.Event) -> None:
-    while not over.is_set():
-        if stop.wait(0.05):
+    # The one that is waited for is the one that ends every question: whoever asks should not wait for the next look.
+    while not over.wait(0.05):
+        if stop.is_set():
             # Again and again: it is not heard between two steps.
             connection.interrupt()
-            over.wait(0.05)
 
 
 @contextmanager

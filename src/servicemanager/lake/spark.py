@@ -92,11 +92,10 @@ class Cluster:
             watch.join()
 
     def _cancel(self, over: threading.Event) -> None:
-        while not over.is_set():
-            if self._stop.wait(0.1):
+        while not over.wait(0.1):
+            if self._stop.is_set():
                 with suppress(Exception):  # it may be on its way out already
                     self._session.sparkContext.cancelAllJobs()
-                over.wait(0.1)
 
 
 @contextmanager
