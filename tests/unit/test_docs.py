@@ -5,6 +5,7 @@ import json
 import os
 import re
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 import typer
@@ -23,6 +24,7 @@ COMMANDS = DOCS / "reference" / "commands.md"
 JOURNAL = DOCS / "reference" / "journal.md"
 MIGRATE = DOCS / "how-to" / "migrate-from-node.md"
 RECOVER = DOCS / "how-to" / "recover.md"
+READING = DOCS / "how-to" / "read-the-archive.md"
 RIGHTS = DOCS / "reference" / "grants-and-policy.md"
 
 named = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -211,6 +213,29 @@ def test_the_fingerprint_as_described_is_that_of_every_label(demo, monkeypatch, 
     monkeypatch.chdir(demo)
     exec(compile(example, "an example", "exec"), {})  # noqa: S102 -- our own documentation
     assert capsys.readouterr().out.count("sound:") == 4
+
+
+@pytest.mark.parametrize(
+    ("engine", "spelled"),
+    [
+        ("Athena", {"string": "string", "int64": "bigint", "timestamp": "timestamp"}),
+        ("Trino", {"string": "varchar", "int64": "bigint", "timestamp": "timestamp(6)"}),
+    ],
+)
+def test_the_tables_of_other_engines_have_the_columns_of_the_archive(engine, spelled):
+    from servicemanager.archive.parquet import Arranged
+    from servicemanager.iotdb.reader import READ_SCHEMA
+    from servicemanager.iotdb.stored import WallTime
+
+    archived = Arranged(READ_SCHEMA.empty_table(), WallTime(ZoneInfo("UTC"))).schema
+    columns = [f"{field.name} {spelled[str(field.type).partition('[')[0]]}" for field in archived]
+    (statement,) = re.findall(r"```sql\n(.+?)```", section(READING, engine), re.DOTALL)
+    declared = re.findall(r"^ +(.+?),?$", statement.partition("\n)")[0], re.MULTILINE)
+    in_file = ", ".join(declared).partition(", creation_date date")[0].split(", ")
+    assert in_file == columns[:-1]
+    assert {str(field.type) for field in archived} == {"string", "int64", "timestamp[us, tz=UTC]", "timestamp[us]"}
+    # The last one is only there where the database holds wall times.
+    assert f"`{columns[-1]}`" in " ".join(section(READING, "If `Facts.creationDate` is a DATETIME column").split())
 
 
 def test_the_sample_label_is_read_as_a_label():
