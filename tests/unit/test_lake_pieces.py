@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from servicemanager.cli.query import plain, unique
 from servicemanager.iotdb.window import Calendar, Window
 from servicemanager.lake.live import gaps, merged
-from servicemanager.lake.view import pieces, runs
+from servicemanager.lake.promises import live_months
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -36,23 +36,18 @@ def test_each_second_of_a_span_is_in_a_hole_or_in_one_gap(held, begin, length):
         assert sum(instant in each for each in left) == (instant in span and not in_hole)
 
 
-@given(st.sets(st.integers(0, 30)))
-def test_neighbours_go_together(numbers):
-    found = runs(numbers)
-    assert [n for run in found for n in run] == sorted(numbers)
-    assert all(run == list(range(run[0], run[-1] + 1)) for run in found)
-    assert all(after[0] > before[-1] + 1 for before, after in pairwise(found))
-
-
 @pytest.mark.parametrize("zone", ["America/Sao_Paulo", "Europe/Berlin", "UTC"])
 def test_the_pieces_hold_all_of_time_once(zone):
     calendar, today = Calendar(ZoneInfo(zone)), date(2018, 12, 1)  # a midnight was skipped in Brazil before
-    found = pieces(calendar, today)
-    assert all(before.window.end_at == after.window.start_at for before, after in pairwise(found))
+    months = live_months(calendar, today)
+    found = [piece for month in months for piece in month.parts()]
+    for pieces in (found, [month.piece for month in months]):
+        assert all(before.window.end_at == after.window.start_at for before, after in pairwise(pieces))
+        assert all(before.last + timedelta(days=1) == after.first for before, after in pairwise(pieces))
     for each in found[1:-1]:
         assert each.first == each.last == calendar.day_of(each.window.start_at)
+    assert (len(found), len(months)) == (403, 16)
     assert (found[-2].last, found[-1].first) == (today, today + timedelta(days=1))
-    assert found[0].last == found[1].first - timedelta(days=1)
 
 
 def test_columns_of_one_name_are_told_apart():

@@ -45,6 +45,15 @@ class ArchivedObject:
 
 
 @dataclass(frozen=True)
+class Location:
+    """Where one object is, and the arrivals that it holds."""
+
+    url: str
+    window: Window
+    creation_date: date
+
+
+@dataclass(frozen=True)
 class Part:
     """What one object holds for one purge slice of its window."""
 
@@ -106,6 +115,17 @@ class Journal:
         with self._database.reading() as connection:
             for row in connection.execute(query):
                 yield by_id[row.archive_id], _object(row)
+
+    def locations(self) -> list[Location]:
+        """Of every object, oldest first: what a question needs, without counting slices or decoding fingerprints."""
+        query = (
+            sa.select(archive_object.c.url, archive.c.start_at, archive.c.end_at, archive.c.creation_date)
+            .join(archive, archive.c.id == archive_object.c.archive_id)
+            .order_by(archive.c.start_at, archive_object.c.generation)
+        )
+        with self._database.reading() as connection:
+            rows = connection.execute(query)
+            return [Location(url, Window(start, end), day) for url, start, end, day in rows]
 
     def parts(self, archive_id: int) -> list[Part]:
         """By slice and generation."""

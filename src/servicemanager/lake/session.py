@@ -31,7 +31,8 @@ from servicemanager.errors import (
 from servicemanager.iotdb.engine import Database
 from servicemanager.iotdb.facts import Facts
 from servicemanager.lake.live import LiveRows, schema_of
-from servicemanager.lake.view import FactsView, pieces
+from servicemanager.lake.promises import live_months
+from servicemanager.lake.view import FactsView
 
 if TYPE_CHECKING:
     import duckdb
@@ -139,12 +140,12 @@ class Lake:
     @contextmanager
     def _view(self, folder: Path, *, archived: bool) -> Iterator[FactsView]:
         with self._database.pinned() as pinned:
-            objects = list(Journal(pinned).catalogue())
-            stores = self._stores(objects[0][1].url if objects else None)
+            locations = Journal(pinned).locations()
+            stores = self._stores(locations[0].url if locations else None)
             calendar = self._facts.calendar(self._source.settings.zone)
             live = LiveRows(pinned, self._facts, calendar, stores, self._checkpoint)
-            cut = pieces(calendar, calendar.day_of(self._now(pinned)))
-            yield FactsView(objects, live, cut, folder, archived=archived)
+            months = live_months(calendar, calendar.day_of(self._now(pinned)))
+            yield FactsView(locations, live, months, folder, archived=archived)
 
     def _stores(self, url: str | None) -> Stores:
         """Where no bucket is configured any more, the journal still knows where its objects are."""
