@@ -39,7 +39,7 @@ MAX_BYTES = 64 * 1024 * 1024
 GROUP_ROWS = 250_000
 #: For whatever reads with Arrow. A process that ends just after Arrow's own threads were busy is aborted now and then
 #: (2 of 300, pyarrow 26.0.1), its work done but its exit status a failure. What is to overlap runs in threads of ours.
-THREADS = False
+ARROW_THREADS = False
 _PAGE_GROUP_ROWS = 65_536
 _STRING = pa.string()
 _KEY = re.compile(rf"{FOLDER}creation_date=([\d-]{{10}})/(\w{{16}})-(\w{{16}})-g(\d+)\.parquet")
@@ -223,7 +223,7 @@ def iter_groups(body: bytes, name: str) -> Iterator[Content]:
         file = pq.ParquetFile(source, page_checksum_verification=True, read_dictionary=list(STRINGS))
         label, layout = _label_of(file), _schema_of(file, pa.dictionary(pa.int32(), pa.string()))
         for group in range(file.num_row_groups):
-            yield Content(label, file.read_row_group(group, use_threads=THREADS).cast(layout))
+            yield Content(label, file.read_row_group(group, use_threads=ARROW_THREADS).cast(layout))
     except (pa.ArrowException, ValueError, KeyError, OSError) as error:
         raise ArchiveDamaged(f"{name} can't be read as an object of this archive: {error}.") from error
 
@@ -232,7 +232,7 @@ def holds_exactly(body: bytes, rows: Arranged) -> bool:
     """Whether an object, decoded, is made of just these rows, to the last bit and in the same order."""
     try:
         file = pq.ParquetFile(pa.BufferReader(body), page_checksum_verification=True)
-        found = (file.read_row_group(group, use_threads=THREADS) for group in range(file.num_row_groups))
+        found = (file.read_row_group(group, use_threads=ARROW_THREADS) for group in range(file.num_row_groups))
         return all(_begins_with(found, group) for group in rows) and next(found, None) is None
     except (pa.ArrowException, OSError):
         return False
@@ -256,7 +256,7 @@ def read_object(body: bytes, name: str) -> Content:
     """
     try:
         file = pq.ParquetFile(pa.BufferReader(body), page_checksum_verification=True)
-        return Content(_label_of(file), file.read(use_threads=THREADS).cast(_schema_of(file)))
+        return Content(_label_of(file), file.read(use_threads=ARROW_THREADS).cast(_schema_of(file)))
     except (pa.ArrowException, ValueError, KeyError, OSError) as error:
         raise ArchiveDamaged(f"{name} can't be read as an object of this archive: {error}.") from error
 

@@ -22,7 +22,7 @@ MAX_BYTES = 384 << 10
 #: Lines that are merged at once, when there are so many.
 _AT_ONCE = 1 << 15
 _PACKED_AT_ONCE = 64 << 20
-#: No threads of Arrow's: see `archive.parquet.THREADS`.
+#: No threads of Arrow's: see `archive.parquet.ARROW_THREADS`.
 _WRITING = pa.ipc.IpcWriteOptions(compression="zstd", use_threads=False)
 _READING = pa.ipc.IpcReadOptions(use_threads=False)
 

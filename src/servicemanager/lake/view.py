@@ -22,7 +22,7 @@ from pyarrow import fs
 
 from servicemanager.archive.ahead import ahead
 from servicemanager.archive.journal import Location
-from servicemanager.archive.parquet import THREADS
+from servicemanager.archive.parquet import ARROW_THREADS
 from servicemanager.errors import ArchiveDamaged, ServiceManagerError
 from servicemanager.iotdb.columns import STRINGS
 from servicemanager.iotdb.window import Window
@@ -104,7 +104,7 @@ class FactsView(ds.Dataset):  # type: ignore[misc]  # pyarrow has no types
             ) from error
 
     def _options(self, layout: pa.Schema, asked: Asked) -> dict[str, Any]:
-        return {"schema": self.schema, "columns": layout.names, "filter": asked.rows, "use_threads": THREADS}
+        return {"schema": self.schema, "columns": layout.names, "filter": asked.rows, "use_threads": ARROW_THREADS}
 
     def _live_files(self, asked: Asked) -> list[Path]:
         wanted = merged(each.window for each in asked.days(self._months))
@@ -141,7 +141,7 @@ def read_columns(file: pa.NativeFile, layout: pa.Schema, day: date) -> pa.Table:
     """
     parquet = pq.ParquetFile(file, page_checksum_verification=True, read_dictionary=list(STRINGS))
     held = [name for name in layout.names if name in parquet.schema_arrow.names]
-    table = parquet.read(columns=held, use_threads=THREADS)
+    table = parquet.read(columns=held, use_threads=ARROW_THREADS)
     rows = parquet.metadata.num_rows
     given = {"creation_date": pa.scalar(day, pa.date32())}
     columns = [
