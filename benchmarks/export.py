@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from benchmarks.generate import write_tsv
-from benchmarks.harness import Measured, Run, gateway, p99_ms, run
+from benchmarks.harness import Measured, Run, environ_of, gateway, p99_ms, run
 
 from support.iotdb import facts_ddl
 from support.mariadb import Server
@@ -24,6 +23,8 @@ _SLICE_ROWS = 20_000
 #: Rows per second of an export that the gateway should hardly notice.
 _PACE = 5_000
 _UNDISTURBED = 20.0
+#: All readings of the generator's default days arrive between these.
+_FIRST, _DUE = "2000-01-01", "2026-07-02"
 #: It takes minutes for these already.
 _PT_ARCHIVER_ROWS = 1_000_000
 INSERT = (
@@ -45,8 +46,8 @@ def measure(server: Server, rows: int, folder: Path) -> list[Run]:
 
 def _with_index(server: Server, rows: int, tsv: Path, s3: S3Server, folder: Path) -> Run:
     found = Run(f"{rows:,} rows, with an index on creationDate")
-    _fill(server, tsv)
-    drained = found.add(_inserting(server, lambda: _drain(server)))
+    fill(server, tsv)
+    drained = found.add(_inserting(server, lambda: drain(server)))
     bucket, environ = _environment(server, s3, folder)
     command = [SERVICEMANAGER, "export", "--no-purge"]
     found.add(_inserting(server, lambda: run("export without purge, to S3", command, environ)), drained, 2.5)
@@ -56,20 +57,20 @@ def _with_index(server: Server, rows: int, tsv: Path, s3: S3Server, folder: Path
     loaded = found.add(_load_elsewhere(server, tsv))
     dates = ["--from", "2026-05-01", "--to", "2026-08-01"]
     found.add(run("restore into Facts_restored", [SERVICEMANAGER, "restore", *dates], environ), loaded, 1.5)
-    _fill(server, tsv)
-    cuts = _cuts(server)
-    bare = found.add(_inserting(server, lambda: _delete(server, cuts)))
+    fill(server, tsv)
+    ranges = cuts(server, _DUE)
+    bare = found.add(_inserting(server, lambda: delete(server, ranges)))
     found.add(purged, bare, 1.3)
     _throttled(server, tsv, s3, folder, found)
     if shutil.which("pt-archiver") and rows <= _PT_ARCHIVER_ROWS:
-        _fill(server, tsv)
-        found.add(run("pt-archiver purges, without archiving", _pt_archiver(server)), bare)
+        fill(server, tsv)
+        found.add(run("pt-archiver purges, without archiving", pt_archiver(server, _DUE)), bare)
     return found
 
 
 def _throttled(server: Server, tsv: Path, s3: S3Server, folder: Path, found: Run) -> None:
     """What the gateway notices of an export with purge that keeps to a pace: a part of it is enough to tell."""
-    _fill(server, tsv)
+    fill(server, tsv)
     with gateway(server, DATABASE, INSERT) as waits:
         time.sleep(_UNDISTURBED)
     idle = found.add(Measured("p99 of the gateway's inserts, undisturbed", p99_ms(waits) / 1000))
@@ -82,9 +83,9 @@ def _throttled(server: Server, tsv: Path, s3: S3Server, folder: Path, found: Run
 
 def _without_index(server: Server, rows: int, tsv: Path, s3: S3Server, folder: Path) -> Run:
     found = Run(f"{rows:,} rows, without the index")
-    _fill(server, tsv)
+    fill(server, tsv)
     server.execute("DROP INDEX arrival ON Facts", database=DATABASE)
-    drained = found.add(_drain(server))
+    drained = found.add(drain(server))
     _, environ = _environment(server, s3, folder)
     found.add(run("export without purge, to S3", [SERVICEMANAGER, "export", "--no-purge"], environ), drained, 5.0)
     return found
@@ -98,17 +99,21 @@ def _inserting(server: Server, act: Callable[[], Measured]) -> Measured:
     return line
 
 
-def _client(server: Server) -> list[str]:
+def client(server: Server) -> list[str]:
+    """The command of the C client, in the benchmarks' database."""
     return ["mariadb", "--no-defaults", f"-h{server.host}", f"-P{server.port}", "-uroot", "--local-infile=1", DATABASE]
 
 
-def _drain(server: Server) -> Measured:
+def drain(server: Server, times: int = 2) -> Measured:
     """The bound of any reader. Twice, since the first reader finds the server's memory cold."""
-    command = [*_client(server), "--quick", "-B", "-e", "SELECT * FROM Facts"]
-    return min((run("C client drains the rows to nowhere", command) for _ in range(2)), key=lambda line: line.seconds)
+    command = [*client(server), "--quick", "-B", "-e", "SELECT * FROM Facts"]
+    return min(
+        (run("C client drains the rows to nowhere", command) for _ in range(times)), key=lambda line: line.seconds
+    )
 
 
-def _fill(server: Server, tsv: Path) -> None:
+def fill(server: Server, tsv: Path) -> None:
+    """The benchmarks' database made anew, its Facts filled with the readings of a file."""
     server.execute(f"DROP DATABASE IF EXISTS {DATABASE}", f"CREATE DATABASE {DATABASE}")
     server.execute(facts_ddl(), database=DATABASE)
     load(server, tsv, "Facts")
@@ -117,7 +122,7 @@ def _fill(server: Server, tsv: Path) -> None:
 
 def load(server: Server, tsv: Path, table: str) -> None:
     load = f"SET time_zone='+00:00'; LOAD DATA LOCAL INFILE '{tsv}' INTO TABLE {table}"
-    subprocess.run([*_client(server), "-e", load], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([*client(server), "-e", load], check=True, stdout=subprocess.DEVNULL)
 
 
 def _load_elsewhere(server: Server, tsv: Path) -> Measured:
@@ -129,60 +134,48 @@ def _load_elsewhere(server: Server, tsv: Path) -> Measured:
     return line
 
 
-def _cuts(server: Server) -> list[str]:
-    """Hours, so that about as many rows lie between two of them as one of our transactions deletes."""
-    hours = server.execute(
-        "SELECT DATE_FORMAT(creationDate, '%Y-%m-%d %H:00:00'), COUNT(*) FROM Facts "
-        "WHERE creationDate < '2026-07-02' GROUP BY 1 ORDER BY 1",
+def cuts(server: Server, end: str, start: str = _FIRST) -> list[tuple[str, str]]:
+    """Ranges of wall times from `start` to `end`, each with about as many rows as one of our transactions deletes."""
+    quarters = server.execute(
+        "SELECT FROM_UNIXTIME(UNIX_TIMESTAMP(creationDate) DIV 900 * 900), COUNT(*) FROM Facts "
+        f"WHERE creationDate >= '{start}' AND creationDate < '{end}' GROUP BY 1 ORDER BY 1",
         database=DATABASE,
     )
-    cuts, rows = [hours[0][0]], 0
-    for hour, count in hours:
+    begins, rows = [start], 0
+    for quarter, count in quarters:
         if rows + count > _SLICE_ROWS and rows:
-            cuts.append(hour)
+            begins.append(str(quarter))
             rows = 0
         rows += count
-    return [*cuts, "2026-07-02"]
+    return list(pairwise([*begins, end]))
 
 
-def _delete(server: Server, cuts: list[str]) -> Measured:
+def delete(server: Server, ranges: list[tuple[str, str]]) -> Measured:
     """The same ranges in transactions of about the same size, with nothing proven."""
     connection = server.connect(DATABASE)
     begin = time.perf_counter()
     with connection.cursor() as cursor:
         cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
-        for start, end in pairwise(cuts):
+        for start, end in ranges:
             cursor.execute(f"DELETE FROM Facts WHERE creationDate >= '{start}' AND creationDate < '{end}'")
     seconds = time.perf_counter() - begin
     connection.close()
     return Measured("bare DELETEs of ranges of the same size", seconds)
 
 
-def _pt_archiver(server: Server) -> list[str]:
+def pt_archiver(server: Server, end: str, *options: str, start: str = _FIRST) -> list[str]:
+    """The command that deletes what arrived from `start` to `end`, and archives nothing."""
     source = f"h={server.host},P={server.port},u=root,D={DATABASE},t=Facts,i=arrival"
-    where = ["--where", "creationDate < '2026-07-02'"]
-    return [
-        "pt-archiver",
-        "--source",
-        source,
-        "--purge",
-        *where,
-        "--limit",
-        "1000",
-        "--commit-each",
-        "--no-check-charset",
-    ]
+    where = f"creationDate >= '{start}' AND creationDate < '{end}'"
+    command = ["pt-archiver", "--source", source, "--purge", "--where", where, "--no-check-charset"]
+    return [*command, "--limit", "1000", "--commit-each", *options]
 
 
 def _environment(server: Server, s3: S3Server, folder: Path) -> tuple[str, dict[str, str]]:
     """A new bucket, and the variables of an instance that archives into it."""
     bucket = s3.make_bucket()
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "EXPORT_", "MYSQL_"))}
     return bucket, {
-        **kept,
-        "MYSQL_HOST": server.host,
-        "MYSQL_PORT": str(server.port),
-        "MYSQL_USER": "root",
+        **environ_of(server),
         "EXPORT_BUCKET": bucket,
         "EXPORT_LOCALDIRECTORY": str(folder),
         "AWS_ENDPOINT": s3.url,
@@ -196,13 +189,17 @@ def _environment(server: Server, s3: S3Server, folder: Path) -> tuple[str, dict[
     }
 
 
-#: Every object of the bucket in its first argument, read and decoded, and nothing else.
+#: Every object of the bucket in its first argument, read and decoded, and nothing else. It skips the interpreter's own
+#: end, at which pyarrow 26.0.1 aborts in some 1 % of the processes whose threads were just at work.
 _SCAN = """
-import boto3, pyarrow, pyarrow.parquet, sys
+import boto3, os, pyarrow, pyarrow.parquet, sys
 client = boto3.client("s3")
 for page in client.get_paginator("list_objects_v2").paginate(Bucket=sys.argv[1], Prefix="facts/"):
     for found in page["Contents"]:
         if found["Key"].endswith(".parquet"):
             body = client.get_object(Bucket=sys.argv[1], Key=found["Key"])["Body"].read()
             pyarrow.parquet.read_table(pyarrow.BufferReader(body))
+sys.stdout.flush()
+sys.stderr.flush()
+os._exit(0)
 """

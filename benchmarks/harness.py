@@ -83,6 +83,13 @@ def run(what: str, command: list[str], environ: dict[str, str] | None = None) ->
     return Measured(what, time.perf_counter() - begin, peak_mib=peak)
 
 
+def environ_of(server: Server, **settings: str) -> dict[str, str]:
+    """The variables of an instance at this server, and nothing that this shell says of another."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "EXPORT_", "MYSQL_"))}
+    account = {"MYSQL_HOST": server.host, "MYSQL_PORT": str(server.port), "MYSQL_USER": "root"}
+    return {**kept, **account, **settings}
+
+
 def high_water_mib(pid: int) -> float:
     with suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():

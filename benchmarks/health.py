@@ -5,11 +5,10 @@ The check is the whole command: start, lease, decision, incidents, message and d
 
 from __future__ import annotations
 
-import os
 import subprocess
 
 from benchmarks.export import SERVICEMANAGER
-from benchmarks.harness import Measured, Run, run
+from benchmarks.harness import Measured, Run, environ_of, run
 
 from support.mariadb import Server
 
@@ -51,7 +50,7 @@ def measure(server: Server) -> list[Run]:
     server.execute(*_TABLES, database=DATABASE)
     client = ["mariadb", "--no-defaults", f"-h{server.host}", f"-P{server.port}", "-uroot", "--quick", DATABASE]
     bare = found.add(_best("bare SQL that selects the silent ones", [*client, "-B", "-e", _BARE]))
-    environ = _environ(server)
+    environ = environ_of(server, MYSQL_DATABASE=DATABASE)  # the console is its channel
     # The tables of our own are made by whichever command comes first.
     subprocess.run([SERVICEMANAGER, "silence", "list"], env=environ, check=True, stdout=subprocess.DEVNULL)
     check = [SERVICEMANAGER, "run-job", "devices"]
@@ -63,10 +62,3 @@ def measure(server: Server) -> list[Run]:
 
 def _best(what: str, command: list[str], environ: dict[str, str] | None = None) -> Measured:
     return min((run(what, command, environ) for _ in range(3)), key=lambda line: line.seconds)
-
-
-def _environ(server: Server) -> dict[str, str]:
-    """The console is the channel."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "EXPORT_", "MYSQL_"))}
-    account = {"MYSQL_HOST": server.host, "MYSQL_PORT": str(server.port), "MYSQL_USER": "root"}
-    return {**kept, **account, "MYSQL_DATABASE": DATABASE}

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from benchmarks.export import DATABASE, SERVICEMANAGER, _client, _fill
+from benchmarks.export import DATABASE, SERVICEMANAGER, client, fill
 from benchmarks.generate import write_tsv
-from benchmarks.harness import Measured, Run, gateway, run
+from benchmarks.harness import Measured, Run, environ_of, gateway, run
 
 from servicemanager.iotdb.moment_blocks import pack
 from servicemanager.iotdb.moment_columns import moments_of
@@ -22,6 +21,8 @@ from support.statistics import DDL
 #: Pairs of device and sensor: of a million devices.
 PAIRS = 3_000_000
 OLD_MESSAGES = 1_000_000
+#: Readings count however old they are.
+_ALL_DAYS = {"STATISTICS_DAYS": "0"}
 _LAST_DAY = "2026-06-30"
 _GROUP_BY = (
     "SELECT device, sensor, DATE(creationDate) AS day, COUNT(*), SUM(data), SUM(data*data), MIN(data), MAX(data) "
@@ -42,28 +43,34 @@ _UNDISTURBED = 5.0
 def measure(server: Server, rows: int, folder: Path) -> list[Run]:
     tsv = folder / "facts.tsv"
     write_tsv(rows, tsv)
-    _fill(server, tsv)
+    fill(server, tsv)
     tsv.unlink()
     server.execute(DDL, *MESSAGES[:2], database=DATABASE)
     return [_rollups(server, rows), _publication(server), _messages(server)]
 
 
-def _environ(server: Server, **settings: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "EXPORT_", "MYSQL_"))}
-    account = {"MYSQL_HOST": server.host, "MYSQL_PORT": str(server.port), "MYSQL_USER": "root"}
-    return {**kept, **account, "STATISTICS_DAYS": "0", **settings}
-
-
 def _rollups(server: Server, rows: int) -> Run:
     found = Run(f"Statistics of {rows:,} rows on 30 days, with an index on creationDate")
-    command, environ = [SERVICEMANAGER, "statistics"], _environ(server)
-    bare = found.add(run("one GROUP BY device, sensor, day", [*_client(server), "--quick", "-B", "-e", _GROUP_BY]))
-    full = found.add(run("statistics --rebuild", [*command, "--rebuild"], environ), bare, 1.3)
-    server.execute(f"DELETE FROM sm_rollup_remembered WHERE day = '{_LAST_DAY}'", database=DATABASE)
-    night = run("statistics, one new day of thirty", command, environ)
-    found.add(night, full, 0.1)
+    bare = found.add(group_by(server))
+    full = found.add(rebuild(server), bare, 1.3)
+    night = found.add(nightly(server, _LAST_DAY), full, 0.1)
     found.add(Measured("the same", night.seconds), bare, 0.1)
     return found
+
+
+def group_by(server: Server) -> Measured:
+    """The same aggregates by one query."""
+    return run("one GROUP BY device, sensor, day", [*client(server), "--quick", "-B", "-e", _GROUP_BY])
+
+
+def rebuild(server: Server) -> Measured:
+    return run("statistics --rebuild", [SERVICEMANAGER, "statistics", "--rebuild"], environ_of(server, **_ALL_DAYS))
+
+
+def nightly(server: Server, day: str) -> Measured:
+    """What a night takes that finds one new day, `day`, of thirty."""
+    server.execute(f"DELETE FROM sm_rollup_remembered WHERE day = '{day}'", database=DATABASE)
+    return run("statistics, one new day of thirty", [SERVICEMANAGER, "statistics"], environ_of(server, **_ALL_DAYS))
 
 
 def _publication(server: Server) -> Run:
@@ -74,12 +81,13 @@ def _publication(server: Server) -> Run:
         database=DATABASE,
     )
     _fill_rollups(server)
-    found.add(run("statistics, into an empty table", [SERVICEMANAGER, "statistics", "--force"], _environ(server)))
+    command, environ = [SERVICEMANAGER, "statistics"], environ_of(server, **_ALL_DAYS)
+    found.add(run("statistics, into an empty table", [*command, "--force"], environ))
     with gateway(server, DATABASE, _READ) as waits:
         time.sleep(_UNDISTURBED)
     before = found.add(Measured("longest of a gateway's readings, undisturbed", max(waits)))
     with gateway(server, DATABASE, _READ) as waits:
-        found.add(run("statistics, all rows replaced", [SERVICEMANAGER, "statistics"], _environ(server)))
+        found.add(run("statistics, all rows replaced", command, environ))
         time.sleep(_UNDISTURBED)  # the server still cleans up
     found.add(Measured("longest of a gateway's readings meanwhile (goal: 1 s)", max(waits)), before)
     return found
@@ -107,7 +115,7 @@ def _messages(server: Server) -> Run:
     _queue(server)
     found.add(_delete(server, _SMALL_CHUNK))
     _queue(server)
-    found.add(run("messages", [SERVICEMANAGER, "messages"], _environ(server)), bare, 1.3)
+    found.add(run("messages", [SERVICEMANAGER, "messages"], environ_of(server)), bare, 1.3)
     return found
 
 
@@ -119,10 +127,10 @@ def _queue(server: Server) -> None:
         f"FROM seq_1_to_{OLD_MESSAGES}",
         database=DATABASE,
     )
-    _settle(server)
+    settle(server)
 
 
-def _settle(server: Server) -> None:
+def settle(server: Server) -> None:
     """Wait until the server has cleaned up after what was deleted before."""
     for _ in range(300):
         (row,) = server.execute("SHOW ENGINE INNODB STATUS")
