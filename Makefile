@@ -40,9 +40,10 @@ format: $(STAMP)
 	.venv/bin/ruff format
 	.venv/bin/ruff check --fix
 
+# All parts, or some of them: `make bench ARGS="export statistics"`.
 bench: $(STAMP)
 	./scripts/ensure-mariadb
-	$(PY) -m benchmarks
+	$(PY) -m benchmarks $(ARGS)
 
 # Pin anew, to the newest versions that pyproject.toml allows: all for the developers, and of the same versions what an
 # installation needs. Needs uv.

@@ -22,8 +22,8 @@ def harness() -> ModuleType:
 
 
 def test_a_benchmark_replaces_its_own_part_and_leaves_the_others_in_their_places(harness):
-    results = harness.with_part("", "# Results", "## 1 row\n\nslow\n")
+    results = harness.with_part("", "# Health", "## 1 row\n\nslow\n")
     results = harness.with_part(results, "# Failover", "two masters\n")
-    assert results == "# Results\n\n## 1 row\n\nslow\n\n# Failover\n\ntwo masters\n"
-    results = harness.with_part(results, "# Results", "## 1 row\n\nfast\n")
-    assert harness.with_part(results, "# Failover", "one\n") == "# Results\n\n## 1 row\n\nfast\n\n# Failover\n\none\n"
+    assert results == "# Health\n\n## 1 row\n\nslow\n\n# Failover\n\ntwo masters\n"
+    results = harness.with_part(results, "# Health", "## 1 row\n\nfast\n")
+    assert harness.with_part(results, "# Failover", "one\n") == "# Health\n\n## 1 row\n\nfast\n\n# Failover\n\none\n"
