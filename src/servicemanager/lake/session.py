@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Protocol
 
 import pyarrow as pa
 
@@ -21,33 +21,13 @@ from servicemanager.archive.objects import ObjectStore
 from servicemanager.archive.parquet import FOLDER
 from servicemanager.archive.proof import Stores
 from servicemanager.config import Settings
-from servicemanager.errors import (
-    ConfigurationError,
-    QueryRefused,
-    ServiceManagerError,
-    StagingFailed,
-    Stopped,
-)
+from servicemanager.errors import StagingFailed, Stopped
 from servicemanager.iotdb.engine import Database
 from servicemanager.iotdb.facts import Facts
+from servicemanager.lake.engine import MEMORY, Engine, opened, translated
 from servicemanager.lake.live import LiveRows, schema_of
 from servicemanager.lake.promises import live_months
 from servicemanager.lake.view import FactsView
-
-if TYPE_CHECKING:
-    import duckdb
-
-#: What DuckDB may hold in memory, unless told otherwise.
-MEMORY = "1GiB"
-_BATCH_ROWS = 65_536
-_LOCKED = {
-    "autoinstall_known_extensions": "false",
-    "autoload_known_extensions": "false",
-    "allow_community_extensions": "false",
-    "allow_unsigned_extensions": "false",
-    "enable_external_access": "false",
-    "python_enable_replacements": "false",
-}
 
 
 class Source(Protocol):
@@ -97,14 +77,14 @@ class Lake:
         source: Source,
         database: Database,
         folder: Path,
-        memory: str,
+        engine: Callable[[], Engine],
         stop: threading.Event | None = None,
     ) -> None:
         self._source = source
         self._database = database
         self._facts = source.facts(database)
         self._folder = folder
-        self._memory = memory
+        self._engine = engine
         self._stop = stop or threading.Event()
         self._asked = 0
 
@@ -123,19 +103,11 @@ class Lake:
         folder = self._folder / f"query-{self._asked}"
         folder.mkdir()
         answer = folder / "answer.arrow"
-        with self._session(folder) as session, self._view(folder, archived=archived) as view:
+        with self._view(folder, archived=archived) as view, self._engine().session() as session:
             session.check(sql)
-            with _translated(view, self._stop, self._memory), session.interrupted_by(self._stop):
+            with translated(view, self._stop, self._engine().memory), session.interrupted_by(self._stop):
                 session.write(sql, view, answer)
         return Answer(answer, view.objects)
-
-    @contextmanager
-    def _session(self, folder: Path) -> Iterator[_Session]:
-        session = _Session(folder, self._memory, str(self._source.settings.zone))
-        try:
-            yield session
-        finally:
-            session.connection.close()
 
     @contextmanager
     def _view(self, folder: Path, *, archived: bool) -> Iterator[FactsView]:
@@ -171,12 +143,13 @@ def facts(source: Source, memory: str | None = None, stop: threading.Event | Non
     `memory` is what DuckDB may hold, such as "500MB", by default 1GiB; what goes beyond is spilled below
     `export.localDirectory`. Raises DatabaseUnreachable, or DatabaseRefused where Facts is not the platform's.
     """
-    database = source.database()
-    try:
-        with _private_folder(source.settings.export.local_directory) as folder:
-            yield Lake(source, database, folder, memory or MEMORY, stop)
-    finally:
-        database.close()
+    settings = source.settings
+    with (
+        _private_folder(settings.export.local_directory) as folder,
+        opened(folder / "spilled", memory or MEMORY, str(settings.zone)) as engine,
+        closing(source.database()) as database,
+    ):
+        yield Lake(source, database, folder, engine, stop)
 
 
 @contextmanager
@@ -187,94 +160,3 @@ def _private_folder(below: Path) -> Iterator[Path]:
         raise StagingFailed(f"No folder can be made in {below} ({error}): correct EXPORT_LOCALDIRECTORY.") from error
     with folder as path:
         yield Path(path)
-
-
-class _Session:
-    """A DuckDB of its own, locked as far as it goes."""
-
-    def __init__(self, folder: Path, memory: str, zone: str) -> None:
-        import duckdb
-
-        options: dict[str, Any] = {**_LOCKED, "memory_limit": memory, "temp_directory": str(folder / "spilled")}
-        try:
-            self.connection = duckdb.connect(":memory:", config=options)
-        except duckdb.Error as error:
-            raise ConfigurationError(f"DuckDB can't be given {memory} of memory ({_words(error)}).") from error
-        self.connection.execute(f"SET TimeZone = '{zone}'")
-        self.connection.execute("SET lock_configuration = true")
-
-    def check(self, sql: str) -> None:
-        """Refuse what is not one question."""
-        import duckdb
-
-        try:
-            statements = self.connection.extract_statements(sql)
-        except duckdb.Error as error:
-            raise QueryRefused(_words(error)) from error
-        if len(statements) != 1:
-            raise QueryRefused(f"One SELECT is answered at a time; these are {len(statements)} statements.")
-        kind = statements[0].type
-        if kind is not duckdb.StatementType.SELECT:
-            raise QueryRefused(
-                f"Only SELECT is answered, not {kind.name}: the readings can be read here, and nothing can be written, "
-                "loaded, attached or set."
-            )
-
-    def write(self, sql: str, view: FactsView, path: Path) -> None:
-        """Write the answer to `path`, as a stream of Arrow."""
-        self.connection.register("facts", view)
-        reader = self.connection.sql(sql).to_arrow_reader(_BATCH_ROWS)
-        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, reader.schema) as writer:
-            for batch in reader:
-                writer.write_batch(batch)
-
-    @contextmanager
-    def interrupted_by(self, stop: threading.Event) -> Iterator[None]:
-        """DuckDB waits in native code, where no signal is heard."""
-        over = threading.Event()
-        watch = threading.Thread(target=_interrupt, args=(self.connection, stop, over), name="interrupt", daemon=True)
-        watch.start()
-        try:
-            yield
-        finally:
-            over.set()
-            watch.join()
-
-
-def _interrupt(connection: duckdb.DuckDBPyConnection, stop: threading.Event, over: threading.Event) -> None:
-    # The one that is waited for is the one that ends every question: whoever asks should not wait for the next look.
-    while not over.wait(0.05):
-        if stop.is_set():
-            # Again and again: it is not heard between two steps.
-            connection.interrupt()
-
-
-@contextmanager
-def _translated(view: FactsView, stop: threading.Event, memory: str) -> Iterator[None]:
-    """DuckDB's errors as ours; what one of ours became on its way through DuckDB becomes that again."""
-    import duckdb
-
-    try:
-        yield
-    except (duckdb.Error, pa.ArrowException, OSError) as error:
-        raise _meaning(error, view.failure, memory, stopped=stop.is_set()) from error
-
-
-def _meaning(error: Exception, failure: Exception | None, memory: str, *, stopped: bool) -> Exception:
-    import duckdb
-
-    text = _words(error)
-    if failure:
-        return failure
-    if stopped:
-        return Stopped("The query was interrupted.")
-    if isinstance(error, duckdb.OutOfMemoryException):
-        return ServiceManagerError(f"The query needs more than {memory} of memory: raise --memory. ({text})")
-    if isinstance(error, OSError) and not isinstance(error, duckdb.Error):
-        return StagingFailed(f"The answer can't be written: {text}: make room in the folder of EXPORT_LOCALDIRECTORY.")
-    return QueryRefused(text)
-
-
-def _words(error: Exception) -> str:
-    """What DuckDB says, with the place in the SQL, without empty lines."""
-    return "\n".join(line for line in str(error).splitlines() if line.strip())

@@ -10,24 +10,23 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import date
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as ds
-import pyarrow.parquet as pq
 from pyarrow import fs
 
 from servicemanager.archive.ahead import ahead
 from servicemanager.archive.journal import Location
 from servicemanager.archive.parquet import ARROW_THREADS
-from servicemanager.errors import ArchiveDamaged, ServiceManagerError
+from servicemanager.errors import ServiceManagerError
 from servicemanager.iotdb.columns import STRINGS
 from servicemanager.iotdb.window import Window
 from servicemanager.lake.live import LiveRows, gaps, merged
 from servicemanager.lake.promises import Archived, Asked, Month, Piece, archived_months
+from servicemanager.lake.reading import damaged, read_columns
 
 #: Objects that are read and decoded ahead.
 _THREADS = 3
@@ -91,17 +90,15 @@ class FactsView(ds.Dataset):  # type: ignore[misc]  # pyarrow has no types
         """What is asked for of an object, which is so small that it is read whole."""
         self._live.checkpoint()
         store, key = self._live.stores.locate(found.url)
-        file = pa.BufferReader(store.read(key))
+        body = store.read(key)
+        if whole:
+            return read_columns(body, found.url, layout, found.day)
         try:
-            if whole:
-                return read_columns(file, layout, found.day)
             # Arrow leaves out those groups of rows, too, that by their least and greatest values can't be asked for.
-            fragment = self._format.make_fragment(file, partition_expression=found.promise)
+            fragment = self._format.make_fragment(pa.BufferReader(body), partition_expression=found.promise)
             return fragment.to_table(**self._options(layout, asked))
         except (pa.ArrowException, OSError) as error:
-            raise ArchiveDamaged(
-                f"{found.url} can't be read ({error}): servicemanager verify tells what else is damaged."
-            ) from error
+            raise damaged(found.url, error) from error
 
     def _options(self, layout: pa.Schema, asked: Asked) -> dict[str, Any]:
         return {"schema": self.schema, "columns": layout.names, "filter": asked.rows, "use_threads": ARROW_THREADS}
@@ -132,22 +129,3 @@ class _Scan:
 
     def to_reader(self) -> pa.RecordBatchReader:
         return self.reader
-
-
-def read_columns(file: pa.NativeFile, layout: pa.Schema, day: date) -> pa.Table:
-    """The columns of `layout` of all rows of an object whose folder is that of `day`.
-
-    What the object does not have is NULL. A fragment of a dataset takes half as long again. Raises ArrowException.
-    """
-    parquet = pq.ParquetFile(file, page_checksum_verification=True, read_dictionary=list(STRINGS))
-    held = [name for name in layout.names if name in parquet.schema_arrow.names]
-    table = parquet.read(columns=held, use_threads=ARROW_THREADS)
-    rows = parquet.metadata.num_rows
-    given = {"creation_date": pa.scalar(day, pa.date32())}
-    columns = [
-        table.column(field.name).cast(field.type)
-        if field.name in held
-        else pa.repeat(given.get(field.name, pa.scalar(None, field.type)), rows)
-        for field in layout
-    ]
-    return pa.Table.from_arrays(columns, schema=layout)
