@@ -4,7 +4,7 @@ import pytest
 
 from servicemanager.iotdb.moments import Moments
 from servicemanager.lake import facts
-from servicemanager.lake.moments import DUCKDB, found_in, moments_sql, together
+from servicemanager.lake.moments import MOMENTS_SQL, found_in, together
 from support.cli import servicemanager
 from support.exports import days_ago, make_job, run
 from support.iotdb import reading
@@ -33,8 +33,8 @@ def test_the_moments_of_duckdb_are_those_of_the_rollups_to_the_last_bit(iotdb, s
     iotdb.insert(late)
     publish(iotdb, store)
     with facts(Opened(iotdb, store, tmp_path)) as lake:
-        found = list(found_in(lake.query(moments_sql(DUCKDB))))
-        live = lake.query(moments_sql(DUCKDB), archived=False)
+        found = list(found_in(lake.query(MOMENTS_SQL)))
+        live = lake.query(MOMENTS_SQL, archived=False)
         there = [store.url_of(stat.key) for stat in store.list("facts/creation_date")]
         assert live.objects == there
         assert sum(each.n for _, each in found_in(live)) == len(ROWS) // 4 + 1

@@ -21,6 +21,7 @@ from servicemanager.cli.render import print_json, print_table
 from servicemanager.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from servicemanager.archive.s3 import S3Access
     from servicemanager.lake import Lake
     from servicemanager.lake.moments import Found
     from servicemanager.lake.spark import Cluster
@@ -60,25 +61,27 @@ def _statistics(
     Exit status 0: done. 1: an object can't be read. 2: wrong settings, or Spark or Java is missing. 4: the database,
     the bucket or the cluster can't be reached.
     """
+    from servicemanager.service.access import s3_access
+
     with _begun(engine, master) as (service, stop, cluster):
         from servicemanager.lake import facts
 
         with facts(service, memory, stop) as lake:
-            found = moments(lake, cluster)
+            found = moments(lake, cluster, s3_access(service.settings.aws))
             if json_output:
                 _print_json(found, engine)
             else:
                 _print_table(found)
 
 
-def moments(lake: Lake, cluster: Cluster | None) -> Iterator[Found]:
+def moments(lake: Lake, cluster: Cluster | None, access: S3Access) -> Iterator[Found]:
     """Of every pair, in order; on a cluster only what the archive lacks is summed up here."""
-    from servicemanager.lake.moments import DUCKDB, found_in, moments_sql, together
+    from servicemanager.lake.moments import MOMENTS_SQL, found_in, together
 
-    answer = lake.query(moments_sql(DUCKDB), archived=cluster is None)
+    answer = lake.query(MOMENTS_SQL, archived=cluster is None)
     if cluster is None:
         return found_in(answer)
-    return together(found_in(answer), cluster.moments(answer.objects))
+    return together(found_in(answer), cluster.moments(access, answer.objects))
 
 
 def _verify(engine: _Engine = Engine.DUCKDB, master: _Master = None, json_output: _Json = False) -> None:

@@ -1,7 +1,7 @@
-"""The moments of every sensor over all readings: one definition in SQL, for DuckDB and for Spark.
+"""The moments of every sensor over all readings: one definition in SQL, by DuckDB here or on each worker of Spark.
 
-All numbers are exact integers. A sum of squares exceeds 64 bits, so each engine counts in its own type of 38 digits;
-where that does not suffice both end with an error. They are the numbers of the rollups, to the last bit.
+All numbers are exact integers. A sum of squares exceeds 64 bits, so DuckDB counts in a type of 38 digits; where that
+does not suffice it ends with an error. They are the numbers of the rollups, to the last bit.
 """
 
 from __future__ import annotations
@@ -10,35 +10,39 @@ import heapq
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from servicemanager.iotdb.moments import Moments, Pair
 from servicemanager.lake.session import Answer
 
-#: What holds 38 digits.
-DUCKDB, SPARK = "HUGEINT", "DECIMAL(38,0)"
-_MOMENTS = """
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+#: The question; the answer is in the order of pairs.
+MOMENTS_SQL = """
 SELECT device, sensor, count(*) AS n,
-  sum(CAST(data AS {wide})) AS sum_x, sum(CAST(data AS {wide}) * CAST(data AS {wide})) AS sum_x2,
+  sum(CAST(data AS HUGEINT)) AS sum_x, sum(CAST(data AS HUGEINT) * CAST(data AS HUGEINT)) AS sum_x2,
   min(data) AS min_x, max(data) AS max_x
-FROM {facts} WHERE device IS NOT NULL AND sensor IS NOT NULL AND data IS NOT NULL
+FROM facts WHERE device IS NOT NULL AND sensor IS NOT NULL AND data IS NOT NULL
 GROUP BY device, sensor ORDER BY device, sensor
 """
 Found = tuple[Pair, Moments]
 
 
-def moments_sql(wide: str, facts: str = "facts") -> str:
-    """The question, in the words of the engine whose wide integers are `wide`; the answer is in the order of pairs."""
-    return _MOMENTS.format(wide=wide, facts=facts)
-
-
 def found_in(answer: Answer) -> Iterator[Found]:
-    """The moments that DuckDB answered `moments_sql` with."""
+    """The moments that a lake answered MOMENTS_SQL with."""
     for batch in answer.batches():
-        yield from map(to_moments, zip(*(column.to_pylist() for column in batch.columns), strict=True))
+        yield from map(_to_moments, zip(*(column.to_pylist() for column in batch.columns), strict=True))
 
 
-def to_moments(row: Iterable[Any]) -> Found:
+def moments_of(rows: pa.RecordBatchReader, session: duckdb.DuckDBPyConnection) -> Iterator[Found]:
+    """The same of these rows."""
+    session.register("facts", rows)
+    yield from map(_to_moments, session.execute(MOMENTS_SQL).fetchall())
+
+
+def _to_moments(row: Iterable[Any]) -> Found:
     device, sensor, *numbers = row
     return Pair(device.encode(), int(sensor)), Moments(*map(int, numbers))
 

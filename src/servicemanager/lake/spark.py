@@ -14,32 +14,38 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
+from operator import add
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
+import pyarrow as pa
+
+from servicemanager import errors
 from servicemanager.archive.inspect import Inspected, inspect
 from servicemanager.archive.objects import ObjectStore, open_store
+from servicemanager.archive.parquet import FOLDER
 from servicemanager.archive.s3 import S3Access
 from servicemanager.archive.verify import Listed
 from servicemanager.errors import (
-    ArchiveDamaged,
     ConfigurationError,
     ServiceManagerError,
     SparkUnreachable,
     Stopped,
 )
-from servicemanager.lake.moments import SPARK, Found, moments_sql, to_moments
+from servicemanager.lake.moments import Found, moments_of
+from servicemanager.lake.reading import read_columns
 
 LOCAL = "local[*]"
 #: Seconds until a master is given up that does not answer.
 _CONNECT = 5.0
 #: Objects of one task: a second or two of work.
 _TASK_OBJECTS = 16
+#: What moments are counted of.
+_SUMMED = pa.schema([("device", pa.string()), ("sensor", pa.int64()), ("data", pa.int64())])
 _HOST = re.compile(r"([^,/:\[\]]+|\[[^\]]+\]):(\d+)")
 
 
@@ -50,27 +56,29 @@ class Cluster:
         self._session = session
         self._stop = stop
 
-    def moments(self, urls: Sequence[str]) -> Iterator[Found]:
-        """Of the rows of these objects, in the order of pairs; Spark reads them by itself."""
+    def moments(self, access: S3Access, urls: Sequence[str]) -> Iterator[Found]:
+        """Of the rows of these objects, in the order of pairs; workers sum up a few objects each.
+
+        Raises ArchiveDamaged, ObjectMissing, BucketUnreachable and the like, as reading here would.
+        """
         if not urls:
             return
+        summing = partial(_sum_some, partial(open_store, access=_without_keys(access)))
+        tasks = _tasks(urls)
         with self._translated():
-            facts = self._session.read.schema("device string, sensor bigint, data bigint")
-            facts = facts.option("recursiveFileLookup", "true").parquet(*map(_hadoop_path, urls))
-            facts.createOrReplaceTempView("facts")
-            yield from map(to_moments, self._session.sql(moments_sql(SPARK)).toLocalIterator(prefetchPartitions=True))
+            some = self._session.sparkContext.parallelize(urls, tasks).mapPartitions(summing)
+            yield from some.reduceByKey(add, tasks).sortByKey().toLocalIterator(prefetchPartitions=True)
 
     def inspecting(
         self, access: S3Access, store: ObjectStore, listed: Iterable[Listed]
     ) -> Generator[tuple[Listed, Any]]:
         """Implements `archive.verify.Inspecting`: each object is read and inspected by a worker."""
         objects = list(listed)
-        open_there = partial(open_store, store.url, replace(access, access_key_id=None, secret_access_key=None))
+        open_there = partial(open_store, store.url, _without_keys(access))
         keys = [key for key, _ in objects]
-        tasks = max(1, -(-len(keys) // _TASK_OBJECTS))
         with self._translated():
             context = self._session.sparkContext
-            found = context.parallelize(keys, tasks).mapPartitions(partial(_inspect_some, open_there)).collect()
+            found = context.parallelize(keys, _tasks(keys)).mapPartitions(partial(_inspect_some, open_there)).collect()
         yield from ((each, partial(_unpack, told)) for each, told in zip(objects, found, strict=True))
 
     @contextmanager
@@ -162,8 +170,6 @@ def _session(master: str) -> Any:
     for name, value in {
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
-        "spark.sql.ansi.enabled": "true",  # a sum that overflows is an error, and no NULL
-        "spark.sql.session.timeZone": "UTC",
         "spark.pyspark.python": os.environ.get("PYSPARK_PYTHON", sys.executable),
     }.items():
         builder = builder.config(name, value)
@@ -209,11 +215,25 @@ def _end_gateway() -> None:
         SparkContext._gateway = SparkContext._jvm = None  # noqa: SLF001
 
 
-def _hadoop_path(url: str) -> str:
-    """As Hadoop spells it: S3 by its connector, a local path without escapes."""
-    if url.startswith("s3://"):
-        return "s3a" + url.removeprefix("s3")
-    return "file:" + unquote(url.removeprefix("file://"))
+def _without_keys(access: S3Access) -> S3Access:
+    """Ours stay here."""
+    return replace(access, access_key_id=None, secret_access_key=None)
+
+
+def _tasks(objects: Sequence[str]) -> int:
+    return max(1, -(-len(objects) // _TASK_OBJECTS))
+
+
+def _sum_some(open_there: Callable[[str], ObjectStore], urls: Iterable[str]) -> Iterator[Found]:
+    """Runs on a worker, which has a core for it."""
+    import duckdb
+
+    opened = cache(open_there)
+    with duckdb.connect(":memory:", config={"threads": 1}) as session:
+        for url in urls:
+            root, folder, rest = url.rpartition(FOLDER)
+            rows = read_columns(opened(root).read(folder + rest), url, _SUMMED)
+            yield from moments_of(rows.to_reader(), session)
 
 
 def _inspect_some(open_there: Any, keys: Iterable[str]) -> Iterator[Inspected | ServiceManagerError]:
@@ -234,11 +254,11 @@ def _unpack(told: Inspected | ServiceManagerError) -> Inspected:
 
 
 def _meaning(text: str) -> ServiceManagerError:
-    found = re.search(r"(?:file|s3a):\S+?\.parquet", text)
-    if found:
-        return ArchiveDamaged(
-            f"{found[0]} can't be read by Spark: servicemanager lake verify tells what is wrong with it."
-        )
+    """What a worker raised is a text here; it becomes that error again."""
+    told = re.search(r"servicemanager\.errors\.(\w+): (.+)", text)
+    kind = getattr(errors, told[1], None) if told else None
+    if told and isinstance(kind, type) and issubclass(kind, ServiceManagerError):
+        return kind(told[2])
     return ServiceManagerError(
         f"Spark gave up: {text.strip().splitlines()[0] if text.strip() else 'it does not say why'}"
     )
