@@ -72,6 +72,7 @@ def test_the_moments_of_spark_are_those_of_the_rollups_to_the_last_bit(
     connected, iotdb, store, s3_access, s3_server, staging, tmp_path
 ):
     with facts(Opened(iotdb, store, tmp_path)) as lake:
+        assert spelled(moments(lake, connected, s3_access)) == statistics.moments_of_rows(iotdb.rows())
         run(make_job(iotdb, store, staging, slice_rows=9))
         iotdb.insert([reading(days_ago(2), device="AA:01", sensor=7, data=5), reading(days_ago(0), device="new")])
         statistics.publish(iotdb, store)
