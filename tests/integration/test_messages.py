@@ -120,6 +120,21 @@ def test_messages_that_somebody_else_deletes_meanwhile_are_not_counted_as_delete
     assert left(iotdb).total() == 21 - 10
 
 
+@pytest.mark.parametrize("gap", [1, 1_000_000])
+def test_chunks_are_small_and_few_however_far_apart_the_numbers_of_messages_are(iotdb, gap):
+    put(iotdb, "a", "TRANSIENT", read=8, number=10)
+    iotdb.execute(f"UPDATE Messages SET ID = ID * {gap}")
+    chunks = []
+
+    class Counting(Silence):
+        def advance(self, phase, rows):
+            chunks.append(rows)
+
+    job = make_cleanup(iotdb)
+    assert Runner(iotdb.database, timedelta(seconds=15), Counting(), threading.Event()).run(job).counts["read"] == 10
+    assert chunks == [3, 3, 3, 1]
+
+
 def test_a_run_that_is_asked_to_stop_ends_where_its_counts_by_group_are_true(iotdb):
     fill(iotdb)
     put(iotdb, "b", "TRANSIENT", read=30, number=40)

@@ -26,6 +26,14 @@ from servicemanager.iotdb.tables import fence, lease
 #: Seconds, about, that a run which was asked to stop may take to reach a safe place.
 _PATIENCE = 6
 
+#: Made once: a run passes hundreds of times, and to put it together takes longer than to send it.
+_PASS = (
+    fence.update()
+    .where(fence.c.name == sa.bindparam("of"), fence.c.holder == sa.bindparam("by"))
+    .where(fence.c.term == sa.bindparam("in_term"))
+    .values(passages=fence.c.passages + 1)
+)
+
 _log = structlog.get_logger()
 
 
@@ -57,10 +65,7 @@ class Lease:
 
     def pass_fence(self, tx: sa.Connection) -> None:
         """Tie `tx` to this term: it commits only while nobody has taken over. Raises LeaseLost."""
-        statement = fence.update().where(
-            fence.c.name == self.name, fence.c.holder == self.holder, fence.c.term == self.term
-        )
-        if tx.execute(statement.values(passages=fence.c.passages + 1)).rowcount != 1:
+        if tx.execute(_PASS, {"of": self.name, "by": self.holder, "in_term": self.term}).rowcount != 1:
             raise LeaseLost(f"Another instance has taken over {self.name}: nothing more is done here.")
 
     def renew(self) -> datetime:

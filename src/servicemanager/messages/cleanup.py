@@ -106,24 +106,30 @@ class MessagesJob:
 
     def _delete(self, context: JobContext, rule: Rule, block: Block) -> int:
         """The whole block, whoever asks the run to stop meanwhile, so that its count by group stays true."""
-        deleted, last = 0, block.after
+        deleted, last = 0, block.first - 1
         while last < block.last:
-            number, last = self._delete_chunk(context, rule, last, block.last)
+            number, last = self._delete_chunk(context, rule, block, last)
             context.counts.update({rule.kind.value: number})
             context.progress.advance("deleted", number)
             deleted += number
         return deleted
 
-    def _delete_chunk(self, context: JobContext, rule: Rule, after: int, until: int) -> tuple[int, int]:
+    def _delete_chunk(self, context: JobContext, rule: Rule, block: Block, after: int) -> tuple[int, int]:
         """How many were deleted, and up to which number."""
         for attempt in stamina.retry_context(on=DatabaseBusy, attempts=8, timeout=None, wait_max=2.0):
             with attempt:
                 context.lease.check()
                 with self.database.transaction() as tx:
                     context.lease.pass_fence(tx)
-                    last = min(self.messages.end_of_chunk(tx, rule, after, self.chunk) or until, until)
+                    last = min(self._end_of_chunk(tx, rule, block, after), block.last)
                     return self.messages.delete(tx, rule, after, last), last
         raise AssertionError  # the last attempt raises
+
+    def _end_of_chunk(self, tx: sa.Connection, rule: Rule, block: Block, after: int) -> int:
+        """Looked for only where numbers are rare: so many of them bear no more messages than that."""
+        if block.dense:
+            return after + self.chunk
+        return self.messages.end_of_chunk(tx, rule, after, self.chunk) or block.last
 
 
 def _expiring(unread: Iterable[Counter[str]]) -> Iterator[str]:
