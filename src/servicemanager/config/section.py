@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
+
+# It would look for plugins of its own among all that is installed, which takes longer than to read the settings.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,4 +25,5 @@ class About:
 class Section(BaseModel):
     """A group of settings; its docstring is its heading in the reference."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    # Built when it is needed: a section is a part of the whole, and not needed by itself.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
