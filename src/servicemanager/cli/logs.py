@@ -5,12 +5,28 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import Any
 
-import structlog
-
 from servicemanager.config import LogFormat
+
+
+@contextmanager
+def _not_found(name: str) -> Iterator[None]:
+    """As if the package were not installed, unless it is loaded already."""
+    known = sys.modules.get(name)
+    sys.modules[name] = known  # type: ignore[assignment]  # what stands for "there is none" is None
+    try:
+        yield
+    finally:
+        if known is None:
+            del sys.modules[name]
+
+
+# It loads Rich where it finds it, to draw stack traces; ours are text before they get there.
+with _not_found("rich"):
+    import structlog
 
 
 def configure(layout: LogFormat, role: Callable[[], str] | None = None) -> None:
