@@ -16,6 +16,18 @@ from servicemanager.iotdb.window import Window
 
 #: No window is longer: it lies within one local day, which a change of the clock may prolong.
 _LONGEST = timedelta(days=2)
+_PART = archive_part.c
+#: Made once: the statistics ask twice about each day.
+_OVERLAPPING = (
+    sa.select(
+        *(_PART.archive_id, _PART.slice, _PART.generation, _PART.start_at, _PART.end_at),
+        *(_PART.row_count, _PART.purged_at, _PART.fingerprint),
+    )
+    .join(archive, archive.c.id == _PART.archive_id)
+    .where(archive.c.start_at > sa.bindparam("earliest"), archive.c.start_at < sa.bindparam("end"))
+    .where(_PART.start_at < sa.bindparam("end"), _PART.end_at > sa.bindparam("begin"))
+    .order_by(_PART.start_at, _PART.archive_id, _PART.slice, _PART.generation)
+)
 
 
 @dataclass(frozen=True)
@@ -44,18 +56,8 @@ class Coverage:
 
 def coverage(connection: sa.Connection, span: Window) -> Coverage:
     """Of every slice that overlaps `span`."""
-    part = archive_part.c
-    query = (
-        sa.select(
-            *(part.archive_id, part.slice, part.generation, part.start_at, part.end_at, part.row_count, part.purged_at),
-            part.fingerprint,
-        )
-        .join(archive, archive.c.id == part.archive_id)
-        .where(archive.c.start_at > span.start_at - _LONGEST, archive.c.start_at < span.end_at)
-        .where(part.start_at < span.end_at, part.end_at > span.start_at)
-        .order_by(part.start_at, part.archive_id, part.slice, part.generation)
-    )
-    rows = connection.execute(query).all()
+    bounds = {"begin": span.start_at, "end": span.end_at, "earliest": span.start_at - _LONGEST}
+    rows = connection.execute(_OVERLAPPING, bounds).all()
     digest = hashlib.sha256(repr((span, [tuple(row)[:-1] for row in rows])).encode()).hexdigest()
     kept = [row for row in rows if row.purged_at is None and row.row_count]
     groups = groupby(kept, key=lambda row: (row.archive_id, row.slice, Window(row.start_at, row.end_at)))
