@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
 from typing import Any
 
 from fastapi import APIRouter
@@ -34,11 +35,12 @@ def make_router() -> APIRouter:
     router = APIRouter(prefix=PREFIX, responses=COMMON)
     for part in (overview, devices, incidents, jobs):
         router.include_router(part.router)
-    document = make_document(router)
+    # Made when it is first asked for: most processes never are.
+    document = cache(partial(make_document, router))
 
     @router.get("/openapi.json", include_in_schema=False)
     def openapi() -> dict[str, Any]:
-        return document
+        return document()
 
     return router
 
