@@ -73,6 +73,22 @@ def test_a_partition_of_several_days_leaves_when_all_of_them_are_due(iotdb, arch
     assert iotdb.rows() == Counter(), "yesterday's, of which a partition that is not due has today's too, one by one"
 
 
+@ON_ONE
+def test_triggers_that_come_after_the_plan_are_not_passed_by(iotdb, archive, staging):
+    """Those of pt-online-schema-change, in whose copy of the table the rows would stay."""
+    rows = insert(iotdb, 2, 1)
+    partition(iotdb)
+    copying = ["CREATE TABLE gone (data INT)"]
+    copying.append("CREATE TRIGGER copied AFTER DELETE ON Facts FOR EACH ROW INSERT INTO gone VALUES (OLD.data)")
+    with statements(iotdb, lambda said: "CREATE TABLE sm_twin" in said and iotdb.execute(*copying)):
+        result = run(make_job(iotdb, archive, staging))
+    assert "partitions_purged" not in result.counts
+    assert any("triggers" in notice for notice in result.notices)
+    assert archived_rows(archive) == rows
+    assert iotdb.execute("SELECT COUNT(*) FROM gone") == [(40,)]
+    assert iotdb.execute("SELECT * FROM sm_detached") == []
+
+
 class Slow:
     """An export that takes its server for one that counts a row in a second, and whose hours end in a minute."""
 

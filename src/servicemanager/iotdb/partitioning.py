@@ -37,6 +37,7 @@ _PAST = timedelta(days=92)
 _ROOM = 1.25
 #: Where nothing can be measured: of InnoDB on the two-core machine of the benchmarks.
 _ROWS_PER_SECOND = 100_000
+PASSED_BY = "Facts has triggers, which rows that leave with their partition would pass by."
 _TRIES = 3
 #: A try that failed after so many seconds has copied in vain, and is not repeated.
 _EARLY = 10
@@ -184,15 +185,18 @@ def _gib(size: int) -> str:
 
 def hindrances(database: Database) -> Iterator[str]:
     """Why no partition can leave Facts as a whole, although the table is partitioned for that."""
+    if has_triggers(database):
+        yield PASSED_BY
+    yield from _missing_rights(database)
+
+
+def has_triggers(database: Database) -> bool:
     query = (
-        "SELECT COUNT(*) FROM information_schema.TRIGGERS "
-        "WHERE EVENT_OBJECT_SCHEMA = DATABASE() AND EVENT_OBJECT_TABLE = 'Facts'"
+        "SELECT 1 FROM information_schema.TRIGGERS "
+        "WHERE EVENT_OBJECT_SCHEMA = DATABASE() AND EVENT_OBJECT_TABLE = 'Facts' LIMIT 1"
     )
     with database.reading() as connection:
-        triggers = connection.exec_driver_sql(query).scalar_one()
-    if triggers:
-        yield "Facts has triggers, which rows that leave with their partition would pass by."
-    yield from _missing_rights(database)
+        return connection.exec_driver_sql(query).first() is not None
 
 
 def _missing_rights(database: Database) -> Iterator[str]:
