@@ -48,7 +48,7 @@ def test_each_local_day_gets_a_partition_and_every_row_stays(iotdb):
 @ON_ONE
 def test_rows_older_than_three_months_get_into_the_first_partition(iotdb):
     iotdb.insert([reading(days_ago(400)), reading(days_ago(1))])
-    assert any("older than the first day" in notice for notice in planned(iotdb).notices)
+    assert any("1 rows are older than the first day" in notice for notice in planned(iotdb).notices)
     partition(iotdb)
     layout = read_layout(iotdb.database)
     assert count_in(iotdb.database, layout.partitions[0]) == 1
@@ -221,6 +221,7 @@ def test_the_command_prints_its_plan_and_with_apply_does_it(iotdb, tmp_path):
     assert "every insert waits" in plan.stdout
     assert "pt-online-schema-change --alter" in plan.stdout
     assert "gh-ost --alter=" in plan.stdout
+    assert "at the end of the second" in plan.stdout
     assert "Facts has none, so both refuse it" in plan.stdout
     refused = call("--free-gib", "0", "--json", "--apply")
     assert refused.returncode == 1

@@ -87,18 +87,20 @@ def _print_change(plan: PartitionPlan) -> None:
 
 def _print_tools(plan: PartitionPlan, settings: Settings) -> None:
     sys.stdout.write(
-        "\nWithout an interruption, one of these does the same. So written, each only tries it; with --execute, in the "
-        "place of --dry-run, it does it:\n"
+        "\nWithout an interruption, one of these does the same. So written, each only tries it. To do it, write "
+        "--execute: in the place of --dry-run in the first one, at the end of the second one. Both copy what is in "
+        "Facts, so let no export run meanwhile (export.active: false).\n"
     )
     for command in online_commands(plan, settings):
         sys.stdout.write(f"\n{command}\n")
     if not plan.has_key:
         sys.stdout.write(
-            "\nBoth need a unique key, and Facts has none, so both refuse it as it is. A key from the columns that are "
-            "there can't be had, because equal readings are legal. A further column, as in ADD COLUMN id BIGINT NOT "
-            "NULL AUTO_INCREMENT, ADD PRIMARY KEY (id, creationDate), makes the server copy the table while inserts "
-            "wait, just as the change above does; and while there is such a column nothing is purged. So for a table "
-            "without a key the change above, in a quiet hour, is the shorter way.\n"
+            "\nBoth need a unique key, and Facts has none, so both refuse it as it is, the first one not before "
+            "--execute. A key from the columns that are there can't be had, because equal readings are legal. A "
+            "further column, as in ADD COLUMN id BIGINT NOT NULL AUTO_INCREMENT, ADD PRIMARY KEY (id, "
+            "creationDate), makes the server copy the table while inserts wait, just as the change above does; "
+            "and while there is such a column nothing is purged. So for a table without a key the change above, "
+            "in a quiet hour, is the shorter way.\n"
         )
 
 

@@ -120,7 +120,7 @@ def _plan_change(
         sampled,
         clause.count(" VALUES LESS THAN "),
         bool(keys),
-        tuple(_notices(facts, dateless, oldest is not None and calendar.day_of(oldest) < first)),
+        tuple(_notices(facts, dateless, facts.count_before(calendar.start_of(first)) if oldest else 0)),
         (
             *_missing_rights(database),
             *_wrong_keys(keys, foreign=foreign),
@@ -130,11 +130,14 @@ def _plan_change(
     )
 
 
-def _notices(facts: Facts, dateless: int, older: bool) -> Iterator[str]:
+def _notices(facts: Facts, dateless: int, older: int) -> Iterator[str]:
     if dateless:
         yield f"{dateless:,} rows have no date: they stay in the first partition until somebody corrects them."
     if older:
-        yield "Rows older than the first day get into the first partition, and are purged from there one by one."
+        yield (
+            f"{older:,} rows are older than the first day: they get into the first partition, and are purged from "
+            "there one by one. Let an export run first: what it purges need not be copied."
+        )
     if not facts.shape.indexed:
         yield (
             "Facts has no index on creationDate, and partitions are no substitute: servicemanager db upgrade "
