@@ -1,5 +1,6 @@
 """Exports that are stopped, killed, or started while another one is at work; and clocks that disagree."""
 
+import os
 import random
 import signal
 import socket
@@ -15,7 +16,7 @@ import pytest
 from servicemanager.iotdb.engine import Database
 from servicemanager.iotdb.upgrade import upgrade
 from support import badproxy
-from support.cli import Ran, Running, until
+from support.cli import Ran, Running, start, until
 from support.exports import archived_rows, make_job
 from support.sites import Site, old_rows
 from support.tcpproxy import TcpProxy, freeze, meanwhile, tcp_proxy_before
@@ -58,6 +59,18 @@ def test_a_second_export_says_who_is_at_work_and_leaves_it_alone(site, bad_proxy
     assert "If that process is dead, its lease ends in" in other.sentence
     assert (first.status, first.sentences) == (0, [])
     site.check_complete(ROWS)
+
+
+@pytest.mark.parametrize(("pace", "more"), [({}, 0), ({"EXPORT_MAXROWSPERSECOND": "1000000"}, 10)])
+@pytest.mark.parametrize("command", ["export", "run-job export"])
+def test_an_export_with_a_pace_lets_others_of_its_machine_go_first(site, bad_proxy, command, pace, more):
+    seen: list[int] = []
+    look = badproxy.meanwhile(lambda: seen.append(os.getpriority(os.PRIO_PROCESS, running.process.pid)))
+    bad_proxy.plan("PUT", *[badproxy.pass_on] * 2, look)
+    environ = {**site.environ, "AWS_ENDPOINT": bad_proxy.url, **pace}
+    running = start(*command.split(), environ=environ, folder=site.folder)
+    assert running.wait().status == 0
+    assert seen == [os.getpriority(os.PRIO_PROCESS, 0) + more]
 
 
 def test_a_dry_run_may_look_while_an_export_is_at_work(site, bad_proxy):

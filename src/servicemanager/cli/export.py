@@ -91,11 +91,13 @@ def _say_notices(service: Service) -> None:
 
 
 def _run(service: Service, job: ExportJob, *, json_output: bool) -> None:
-    from servicemanager.cli.process import account_name, give_up
+    from servicemanager.cli.process import account_name, give_up, give_way
     from servicemanager.cli.progress import shown_progress
     from servicemanager.cli.signals import stopped_by_signals
     from servicemanager.jobs.runner import Runner
 
+    if job.wishes.max_rows_per_second:
+        give_way()
     with stopped_by_signals() as stop, shown_progress() as progress:
         result = Runner(job.database, service.settings.cluster.lease, progress, stop, give_up).run(
             job, asked_by=account_name()

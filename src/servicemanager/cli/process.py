@@ -10,6 +10,8 @@ from contextlib import suppress
 
 from servicemanager.errors import DatabaseUnreachable
 
+#: On the scale of `nice`, by which whoever else wants a processor gets it first.
+_IN_NO_HURRY = 10
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # from glibc's malloc.h
 
 
@@ -32,6 +34,11 @@ def part_from_native_stderr() -> None:
     os.dup2(nowhere, 2)
     os.close(nowhere)
     sys.stderr = os.fdopen(own, "w", encoding=sys.stderr.encoding, errors="backslashreplace", buffering=1)
+
+
+def give_way() -> None:
+    """Let a database and a gateway on the same machine go first, until this process ends."""
+    os.nice(_IN_NO_HURRY)
 
 
 def account_name() -> str:

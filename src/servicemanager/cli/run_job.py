@@ -122,7 +122,7 @@ def _run(service: Service, task: Task, progress: Progress, console: TextIO | Non
 def _run_connected(
     service: Service, task: Task, progress: Progress, console: TextIO | None, asked: _Asked
 ) -> JobResult:
-    from servicemanager.cli.process import give_up
+    from servicemanager.cli.process import give_up, give_way
     from servicemanager.cli.signals import stopped_by_signals
     from servicemanager.jobs.runner import Runner
 
@@ -131,6 +131,8 @@ def _run_connected(
         if task.name == "devices":
             service.lost_database().tell_end(database)
         job = task.make(service, database, console)
+        if task.name == "export" and service.settings.export.max_rows_per_second:
+            give_way()
         with stopped_by_signals() as stop:
             runner = Runner(database, service.settings.cluster.lease, progress, stop, give_up)
             return runner.run(job, asked.scheduled_for, asked.by)
