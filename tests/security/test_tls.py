@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import socket
 import ssl
 import time
@@ -14,7 +16,9 @@ from cryptography.hazmat.primitives import serialization
 from servicemanager.cluster.mirror import Mirror
 from servicemanager.errors import ConfigurationError
 from servicemanager.web.gate.connections import Limits
+from servicemanager.web.gate.knocking import accept
 from servicemanager.web.gate.tls import Certificate
+from servicemanager.web.server import listen
 from support.certificates import Authority
 from support.web import HTML, basic, one_user, site
 
@@ -107,6 +111,24 @@ def test_the_role_is_told_while_many_handshakes_hang(files, authority):
             begun = time.monotonic()
             assert found.get("/").text == "MASTER"
             assert time.monotonic() - begun < 0.5
+
+
+def test_of_many_that_come_at_once_those_beyond_the_limit_are_closed_before_their_turn_and_the_others_at_the_end():
+    async def accept_some() -> None:
+        accepting = asyncio.create_task(accept(listener, None, None, Limits(handshakes=10)))
+        await asyncio.sleep(0.1)
+        assert [connection.recv(1) for connection in clients[:40]] == [b""] * 40
+        accepting.cancel()
+
+    with ExitStack() as stack:
+        listener = stack.enter_context(closing(listen("127.0.0.1", 0)))
+        clients = [
+            stack.enter_context(closing(socket.create_connection(listener.getsockname(), timeout=5))) for _ in range(50)
+        ]
+        listener.setblocking(False)
+        asyncio.run(accept_some())
+        assert [connection.recv(1) for connection in clients[40:]] == [b""] * 10
+    gc.collect()  # what was left open would be warned of now
 
 
 @pytest.mark.parametrize("begun", [b"", b"\x16", b"\x16\x03\x01\x02\x00\x01", b"GET /"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 
@@ -38,9 +39,12 @@ async def accept(listener: socket.socket, certificate: Certificate, protocol: Pr
                 continue
             task = loop.create_task(_admit(connection, certificate, protocol, limits.request_seconds))
             knocking[task] = None
-            task.add_done_callback(lambda done: knocking.pop(done, None))
+            task.add_done_callback(partial(_end, knocking, connection))
             if len(knocking) > limits.handshakes:
-                next(iter(knocking)).cancel()
+                # Out of the list at once: of many that come together the next one is to send away another.
+                oldest = next(iter(knocking))
+                del knocking[oldest]
+                oldest.cancel()
     finally:
         for task in list(knocking):
             task.cancel()
@@ -60,9 +64,13 @@ async def _admit(connection: socket.socket, certificate: Certificate, protocol: 
                 connection.close()
     except OSError:  # it went away, was too slow, or speaks no TLS that we do
         connection.close()
-    except asyncio.CancelledError:
+
+
+def _end(knocking: dict[asyncio.Task[None], None], connection: socket.socket, done: asyncio.Task[None]) -> None:
+    """Here and not in the task, for one that is cancelled before its turn never begins."""
+    knocking.pop(done, None)
+    if done.cancelled():
         connection.close()
-        raise
 
 
 async def _first_byte(connection: socket.socket) -> bytes:
