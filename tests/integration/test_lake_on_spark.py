@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -23,8 +24,8 @@ from servicemanager.iotdb.upgrade import upgrade
 from servicemanager.lake import facts
 from servicemanager.lake.spark import cluster
 from support import statistics
-from support.badproxy import pass_on
-from support.cli import bare_environ, servicemanager, start, until
+from support.badproxy import delay, pass_on
+from support.cli import PATIENCE, bare_environ, servicemanager, start, until
 from support.exports import days_ago, make_job, run
 from support.iotdb import reading, sqlite_iotdb
 from support.lake import Opened
@@ -176,6 +177,36 @@ def command_lines() -> list[str]:
         except OSError:
             continue
     return lines
+
+
+def test_ctrl_c_ends_a_job_in_a_sentence_and_leaves_no_process(spark, site, bad_proxy):  # noqa: F811
+    rows = [reading(days_ago(1))]
+    site.iotdb.insert(rows)
+    site.complete(rows)
+    bad_proxy.plan("GET", *[delay(PATIENCE)] * 99)  # workers wait for the bucket
+    environ = spark.environ | site.environ | {"AWS_ENDPOINT": bad_proxy.url}
+    arguments = ["lake", "statistics", "--engine", "spark", "--master", "local[1]"]
+    running = start(*arguments, environ=environ, folder=site.folder, wrapper=["setsid"])
+    until(lambda: any(".parquet" in request for request in bad_proxy.seen))
+    assert "java" in session_of(running.process.pid)
+    os.killpg(running.process.pid, signal.SIGINT)  # as a terminal does: the job's processes get it, too
+    ran = running.wait()
+    assert (ran.status, ran.sentence) == (1, "servicemanager: The job was interrupted.")
+    assert "java" not in session_of(running.process.pid)
+    until(lambda: not session_of(running.process.pid))
+
+
+def session_of(leader: int) -> list[str]:
+    """The names of the processes that run in it."""
+    names = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            name, _, rest = path.read_text().partition("(")[2].rpartition(")")
+        except OSError:
+            continue
+        if int(rest.split()[3]) == leader:
+            names.append(name)
+    return names
 
 
 NO_WORKER = """
