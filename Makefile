@@ -45,7 +45,7 @@ bench: $(STAMP)
 	./scripts/ensure-mariadb
 	$(PY) -m benchmarks $(ARGS)
 
-# From a million readings to fifty, about 40 minutes and 30 GiB.
+# From a million readings to fifty: an hour or more, by the disk, and 30 GiB.
 bench-large: $(STAMP)
 	./scripts/ensure-mariadb
 	$(PY) -m benchmarks.large

@@ -89,16 +89,17 @@ def test_triggers_that_come_after_the_plan_are_not_passed_by(iotdb, archive, sta
     assert iotdb.execute("SELECT * FROM sm_detached") == []
 
 
-class Slow:
-    """An export that takes its server for one that counts a row in a second, and whose hours end in a minute."""
+class Short:
+    """An export whose hours end in a minute; what `detaching` says is how fast it takes its server to be."""
 
-    def __init__(self, job: ExportJob) -> None:
+    def __init__(self, job: ExportJob, **detaching: float) -> None:
+        self.detaching = detaching
         self.job, self.name, self.lease_name, self.database = job, job.name, job.lease_name, job.database
 
     def run(self, context: JobContext) -> JobResult:
         tools, tally = self.job.tools(context), Tally(context.counts, [], [])
         tools.throttle.closes_at = tools.throttle.clock() + 60
-        execute(tools, self.job.plan(), tally, Detaching(tools, tally, rows_per_second=1))
+        execute(tools, self.job.plan(), tally, Detaching(tools, tally, **self.detaching))
         return JobResult(dict(tally.counts), tuple(tally.problems), tuple(tally.notices))
 
 
@@ -107,12 +108,21 @@ def test_a_partition_that_would_not_be_done_by_the_end_of_the_hours_is_not_begun
     iotdb.insert([reading(arrival(iotdb, 1))] * 100)
     rows = insert(iotdb, 2)
     partition(iotdb)
-    result = run(Slow(make_job(iotdb, archive, staging)))
+    result = run(Short(make_job(iotdb, archive, staging), rows_per_second=1))
     assert (result.counts["partitions_purged"], result.counts["rows_left"]) == (1, 100)
     assert "with 100 rows would take about 100 seconds" in result.notices[-1]
     assert archived_rows(archive) == rows
     assert iotdb.rows().total() == 100
     assert run(make_job(iotdb, archive, staging)).counts["partitions_purged"] == 1
+
+
+@ON_ONE
+def test_a_small_partition_does_not_make_a_larger_one_look_slow(iotdb, archive, staging):
+    insert(iotdb, 2)
+    iotdb.insert([reading(arrival(iotdb, 1))] * 1300)
+    partition(iotdb)
+    result = run(Short(make_job(iotdb, archive, staging)))
+    assert (result.counts["partitions_purged"], iotdb.rows()) == (2, Counter())
 
 
 @ON_ONE

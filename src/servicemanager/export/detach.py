@@ -43,8 +43,8 @@ _DROPPED_AT_ONCE = 8
 _MOVED_ROWS = 10_000
 #: How fast a server is taken to count a partition until one has left: a third of what the benchmarks' does.
 _ROWS_PER_SECOND = 250_000
-#: Of seconds; what takes less than that tells nothing about how long many rows take.
-_MOMENT = 1.0
+#: What holds fewer tells nothing about how long many rows take.
+_TELLING_ROWS = 250_000
 
 
 class Left(Enum):
@@ -233,6 +233,7 @@ class Detaching:
         )
         began = throttle.clock()
         left = detach(self.tools, planned, self.tally)
-        self.rows_per_second = min(self.rows_per_second, planned.rows / max(throttle.clock() - began, _MOMENT))
+        if planned.rows >= _TELLING_ROWS:
+            self.rows_per_second = min(self.rows_per_second, planned.rows / (throttle.clock() - began))
         self.blocked = left is Left.BLOCKED
         return left is Left.GONE
