@@ -9,7 +9,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from servicemanager.web.charts.band import band
@@ -115,6 +115,7 @@ def test_equally_wide_days_are_labelled_below_their_middle():
 
 
 @given(st.lists(st.tuples(st.integers(1, 10**6), *[st.integers(0, 10**6)] * 3), max_size=30))
+@example([(minutes, 0, 0, 0) for minutes in (1, 4, 1, 1, 1, 1006)])  # one alone, and others right after it
 def test_areas_lie_within_the_drawing_and_the_upper_edge_is_that_of_all_devices(many):
     counts, at = [], NOON
     for minutes, *how_many in many:

@@ -10,7 +10,7 @@ from itertools import accumulate, pairwise
 from zoneinfo import ZoneInfo
 
 from servicemanager.web.charts import days, path
-from servicemanager.web.charts.scale import Across, Tick, Upward, upward
+from servicemanager.web.charts.scale import WIDTH, Across, Tick, Upward, upward
 from servicemanager.web.documents.overview import HeadCount
 
 #: The platform's statuses, from the bottom to the top, and what each counts.
@@ -108,8 +108,8 @@ def _panel(counts: Sequence[HeadCount], across: Across, keys: Sequence[str], hei
             (across.at(count.at.timestamp()), scale.at(row[number])) for count, row in zip(counts, heights, strict=True)
         ]
         lower = [(x, scale.at(row[number - 1] if number else 0)) for (x, _), row in zip(upper, heights, strict=True)]
-        area = "".join(path.band(_widened(upper[run]), _widened(lower[run])) for run in runs)
-        edge = "".join(path.line(_widened(upper[run])) for run in runs)
+        area = "".join(path.band(_widened(upper, run), _widened(lower, run)) for run in runs)
+        edge = "".join(path.line(_widened(upper, run)) for run in runs)
         layers.append(Layer(key, words[key], area, edge, getattr(counts[-1], key)))
     return Panel(height, tuple(layers), _whole(scale))
 
@@ -119,13 +119,14 @@ def _whole(scale: Upward) -> tuple[Tick, ...]:
     return tuple(tick for tick in scale.ticks() if "." not in tick.label or "\u00a0" in tick.label)
 
 
-def _widened(points: Sequence[path.Point]) -> Sequence[path.Point]:
-    """A single instant is drawn as a short bar."""
-    if len(points) > 1:
-        return points
-    ((x, y),) = points
-    left = min(max(x - 2, 0), 996)
-    return [(left, y), (left + 4, y)]
+def _widened(points: Sequence[path.Point], run: slice) -> Sequence[path.Point]:
+    """The points of a run; a single instant is drawn as a short bar, which ends half-way to a near neighbour."""
+    if run.stop - run.start > 1:
+        return points[run]
+    x, y = points[run.start]
+    before = points[run.start - 1][0] if run.start else 0.0
+    after = points[run.stop][0] if run.stop < len(points) else WIDTH
+    return [(max(x - 2, (before + x) / 2), y), (min(x + 2, (x + after) / 2), y)]
 
 
 def _runs(instants: Sequence[datetime]) -> Iterator[slice]:
