@@ -29,18 +29,28 @@ class Takeover:
     state: dict[str, list[str]] | None = None
 
     def __call__(self, step: Step) -> None:
-        try:
-            self._run()
-        except (LeaseHeld, DatabaseBusy):
-            if self.world.iotdb.path:
+        if self.world.iotdb.path:
+            if self._file_is_taken():
                 return  # whoever writes to the file has it alone: nobody passes while the first one stands there
-            self.world.drop_connections()  # as the server does, because the first one is silent for too long
-            patiently(self._run)
+            self._run(waits=True)
+        else:
+            try:
+                self._run()
+            except (LeaseHeld, DatabaseBusy):
+                self.world.drop_connections()  # as the server does, because the first one is silent for too long
+                patiently(self._run)
         self.state = self.world.state()
 
-    def _run(self) -> None:
+    def _run(self, *, waits: bool = False) -> None:
         self.world.expire_lease()
-        Export(self.world.place, waits=False).run()
+        Export(self.world.place, waits=waits).run()
+
+    def _file_is_taken(self) -> bool:
+        try:
+            with self.world.iotdb.database.transaction():
+                return False
+        except DatabaseBusy:
+            return True
 
 
 @pytest.mark.parametrize("empty_world", ["mariadb, s3", "sqlite, folder"], indirect=True)

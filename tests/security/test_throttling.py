@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import structlog
+from starlette.datastructures import Headers
 
+from servicemanager.web.gate.authenticator import Authenticator, Identity, Way, no_database
+from servicemanager.web.gate.origin import Origin
 from servicemanager.web.gate.throttle import FREE, LONGEST_WAIT, MEMORY, Throttle
 from support.web import basic, one_user, site, words
 
@@ -56,6 +61,24 @@ def test_the_same_right_credentials_many_times_at_once_are_one_attempt(guarded):
         found = list(pool.map(lambda _: guarded.get("/devices", Authorization=basic()).status, range(24)))
     assert found == [200] * 24
     assert len(guarded.said("signed in")) == 1
+
+
+def test_they_are_one_attempt_too_where_one_comes_just_as_it_ends():
+    gate = Authenticator(one_user(), no_database)
+    headers, origin = Headers({"Authorization": basic()}), Origin("127.0.0.1", "http", is_local=True)
+
+    async def come_just_then() -> list[Identity | None]:
+        first = asyncio.create_task(gate.identify(headers, {}, origin))
+        await asyncio.sleep(0)
+        while gate._verifying:
+            await asyncio.sleep(0)
+        assert not first.done()
+        return [await gate.identify(headers, {}, origin), await first]
+
+    with structlog.testing.capture_logs() as logged:
+        found = asyncio.run(come_just_then())
+    assert [identity.way for identity in found] == [Way.BASIC] * 2
+    assert [line["event"] for line in logged] == ["signed in"]
 
 
 def test_a_script_that_was_let_in_is_not_locked_out_by_a_guesser_beside_it(guarded):

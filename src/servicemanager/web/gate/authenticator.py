@@ -150,20 +150,20 @@ class Authenticator:
             self._verifying[digest] = task
             task.add_done_callback(partial(self._verified, digest))
         try:
-            account = await asyncio.shield(task)
+            return await asyncio.shield(task)
         except Refused as refused:
             status = 401 if refused.refusal.status == 403 else refused.refusal.status  # noqa: PLR2004
             raise Refused(Refusal(status, refused.refusal.detail, refused.refusal.headers)) from None
-        self._basics[digest] = account
-        while len(self._basics) > _BASICS:
-            self._basics.popitem(last=False)
-        return account
 
     def _verified(self, digest: bytes, task: asyncio.Task[Account]) -> None:
+        """Remembered at once, before those who wait wake up: who comes in between hashes nothing again."""
         self._verifying.pop(digest, None)
-        # Whoever asked may be gone: then nobody looks at how it ended.
-        if not task.cancelled():
-            task.exception()
+        # Whoever asked may be gone: then nobody else looks at how it ended.
+        if task.cancelled() or task.exception():
+            return
+        self._basics[digest] = task.result()
+        while len(self._basics) > _BASICS:
+            self._basics.popitem(last=False)
 
     async def _verify(self, name: str, password: str, origin: Origin, way: Way) -> Account:
         address = origin.address
