@@ -17,7 +17,7 @@ from servicemanager.errors import DatabaseBusy, LeaseHeld, ServiceManagerError
 from servicemanager.jobs.job import JobResult
 from support.faults import Step, Steps
 from support.faults_export import Export, Failure
-from support.faults_partitions import Frozen, PartitionedWorld
+from support.faults_partitions import Frozen, PartitionedWorld, make_partitioned
 from support.faults_process import Killed
 from support.faults_rows import late, readings
 from support.faults_world import World, patiently
@@ -30,17 +30,7 @@ pytestmark = [
 
 @pytest.fixture
 def world(empty_world) -> PartitionedWorld:
-    """Three old days: one left with its partition and one is only archived, both have late rows since; one is new."""
-    world = PartitionedWorld(empty_world.place, empty_world.iotdb)
-    place = world.place
-    purged, archived = readings(place, 3), readings(place, 2)
-    world.insert(purged + archived)
-    world.partition(3)
-    Export(place, before=place.day(2)).run()
-    Export(place, purge=False, before=place.day(1)).run()
-    since = [*purged[:2], late(place, 3), *archived[-3:], late(place, 2)]
-    world.keep(since + readings(place, 1) + readings(place, 0))
-    return world
+    return make_partitioned(empty_world)
 
 
 def arrivals(world: World, number: int) -> list:

@@ -12,14 +12,14 @@ from functools import partial
 import pymysql
 import pytest
 
-from servicemanager.errors import DatabaseRefused, ServiceManagerError
+from servicemanager.errors import DatabaseRefused
 from servicemanager.jobs.job import JobResult
 from support.faults import Step, Steps
 from support.faults_export import Failure
 from support.faults_process import Killed
 from support.faults_restore import TARGET, Restore, Restoring, make_purged
 from support.faults_rows import late
-from support.faults_throw import LOST_ANSWERS, throw
+from support.faults_throw import LOST_ANSWERS, assert_ours, throw
 
 pytestmark = pytest.mark.usefixtures("impatient")
 
@@ -51,11 +51,6 @@ def suffer(restoring: Restoring, step: Step, deed) -> JobResult | Failure:
     restoring.assert_nothing_is_doubled()
     restoring.finish()
     return outcome
-
-
-def assert_ours(outcome: JobResult | Failure, *others: type[BaseException]) -> None:
-    """It gets over a fault, or says so in an error of ours: never in a driver's."""
-    assert isinstance(outcome, JobResult) or issubclass(outcome.kind, (ServiceManagerError, *others)), outcome
 
 
 @ON_BOTH

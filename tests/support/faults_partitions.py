@@ -13,6 +13,7 @@ from servicemanager.iotdb.partitions import partitioning
 
 from .faults import Step, Steps
 from .faults_export import Export, Failure, Place
+from .faults_rows import late, readings
 from .faults_world import World
 from .iotdb import ZONE
 
@@ -55,6 +56,20 @@ class PartitionedWorld(World):
         super().assert_done()
         assert self.twins() == [], "rows wait in a twin"
         assert self.iotdb.execute("SELECT * FROM sm_detached") == [], "the journal knows a twin that there is not"
+
+
+def make_partitioned(empty: World) -> PartitionedWorld:
+    """Three old days: one left with its partition and one is only archived, both have late rows since; one is new."""
+    world = PartitionedWorld(empty.place, empty.iotdb)
+    place = world.place
+    purged, archived = readings(place, 3), readings(place, 2)
+    world.insert(purged + archived)
+    world.partition(3)
+    Export(place, before=place.day(2)).run()
+    Export(place, purge=False, before=place.day(1)).run()
+    since = [*purged[:2], late(place, 3), *archived[-3:], late(place, 2)]
+    world.keep(since + readings(place, 1) + readings(place, 0))
+    return world
 
 
 @dataclass

@@ -81,6 +81,7 @@ def test_locks_of_others_can_be_waited_for(code, text):
         (1054, "Unknown column 'creationDate' in 'WHERE'", "lacks a table or a column"),
         (1665, "Cannot execute statement: impossible to write to binary log since BINLOG_FORMAT = STATEMENT", "ROW"),
         (1114, "The table 'Facts' is full", "make room there"),
+        (1030, 'Got error 28 "No space left on device" from storage engine InnoDB', "make room there"),
     ],
 )
 def test_what_the_server_refuses_is_no_use_to_try_again(code, text, remedy):

@@ -22,6 +22,7 @@ _LOST = {
     *(1040, 1047, 1053, 1077, 1079, 1129, 1152, 1158, 1159, 1160, 1161, 1184, 1203, 1226, 1927),
     *(2002, 2003, 2005, 2006, 2013, 2026, 2055, 3169, 4031),
 }
+#: Besides, several errors name the system's own: 'Got error 28 "No space left on device" from storage engine'.
 _FULL = {1021, 1114}
 _READ_ONLY = {1290, 1792, 1836}
 #: 1062: another instance has just written the same row. 1412: a table was altered after a snapshot was taken.
@@ -83,7 +84,7 @@ def _mysql(code: int, text: str, place: str, account: str) -> ServiceManagerErro
             f"{place} logs statements, not rows (binlog_format=STATEMENT), which forbids short locks: set "
             "binlog_format to ROW or MIXED."
         )
-    if code in _FULL:
+    if code in _FULL or "No space left" in text:
         return DatabaseRefused(
             f"The server at {place} has no space left ({code}: {text}): make room there, then run this again."
         )
