@@ -24,6 +24,7 @@ screenshot: $(STAMP)
 test: $(STAMP)
 	./scripts/ensure-mariadb
 	./scripts/ensure-checkers
+	./scripts/ensure-percona
 	./scripts/ensure-faketime
 	./scripts/ensure-promtool
 	./scripts/ensure-chromium
@@ -43,11 +44,13 @@ format: $(STAMP)
 # All parts, or some of them: `make bench ARGS="export statistics"`.
 bench: $(STAMP)
 	./scripts/ensure-mariadb
+	./scripts/ensure-percona
 	$(PY) -m benchmarks $(ARGS)
 
 # From a million readings to fifty: an hour or more, by the disk, and 30 GiB.
 bench-large: $(STAMP)
 	./scripts/ensure-mariadb
+	./scripts/ensure-percona
 	$(PY) -m benchmarks.large
 
 # Pin anew, to the newest versions that pyproject.toml allows: all for the developers, and of the same versions what an

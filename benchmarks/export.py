@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import time
@@ -63,7 +62,7 @@ def _with_index(server: Server, rows: int, tsv: Path, s3: S3Server, folder: Path
     bare = found.add(_inserting(server, lambda: delete(server, ranges)))
     found.add(purged, bare, 1.3)
     _throttled(server, tsv, s3, folder, found)
-    if shutil.which("pt-archiver") and rows <= _PT_ARCHIVER_ROWS:
+    if rows <= _PT_ARCHIVER_ROWS:
         fill(server, tsv)
         found.add(run("pt-archiver purges, without archiving", pt_archiver(server, _DUE)), bare)
     return found

@@ -145,13 +145,12 @@ def _delete(found: Size, server: Server, month: Month) -> None:
     start, end = _bounds(month, DELETED)
     rows, ranges = _count(server, start, end), cuts(server, end, start)
     found.add(DELETES, rows, delete(server, ranges))
-    if shutil.which("pt-archiver"):
-        statistics.settle(server)
-        start, end = _bounds(month, PT_ARCHIVER)
-        before = _count(server, start, end)
-        command = pt_archiver(server, end, "--run-time", str(_PT_ARCHIVER_SECONDS), start=start)
-        archiver = run(ARCHIVER, command)
-        found.add(ARCHIVER, before - _count(server, start, end), archiver)
+    statistics.settle(server)
+    start, end = _bounds(month, PT_ARCHIVER)
+    before = _count(server, start, end)
+    command = pt_archiver(server, end, "--run-time", str(_PT_ARCHIVER_SECONDS), start=start)
+    archiver = run(ARCHIVER, command)
+    found.add(ARCHIVER, before - _count(server, start, end), archiver)
 
 
 def _purge(found: Size, server: Server, month: Month, environ: dict[str, str]) -> None:

@@ -90,7 +90,7 @@ def test_rows_that_arrive_after_a_run_broke_off_are_archived_once(world, thinned
     """Its last object may be there already, and hold other rows than the next run finds."""
     steps = world.steps()
     world.expected_objects = None
-    for step in thinned(steps, 16):
+    for step in thinned(steps, 10):
         with subtests.test(broken=str(step)):
             world.begin()
             assert isinstance(Export(world.place, Steps({step.number}, _break)).attempt(), Failure)

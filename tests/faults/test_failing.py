@@ -61,7 +61,7 @@ def suffer(world, step: Step, deed: Callable[[Step], None]) -> JobResult | Failu
 @ON_BOTH
 @pytest.mark.parametrize("kind", [RuntimeError, KeyboardInterrupt])
 def test_an_error_that_nobody_foresaw(old_world, kind, thinned, subtests):
-    for step in thinned(old_world.steps(answers=True), 7):
+    for step in thinned(old_world.steps(answers=True), 5):
         with subtests.test(fails=str(step)):
             assert_ours(suffer(old_world, step, throw(kind("out of the blue"))), kind)
 
@@ -79,7 +79,7 @@ def test_an_error_that_nobody_foresaw(old_world, kind, thinned, subtests):
 )
 def test_an_error_of_the_server(old_world, number, text, thinned, subtests):
     steps = [step for step in old_world.steps(answers=True) if step.port in SQL]
-    for step in thinned(steps, 7):
+    for step in thinned(steps, 5):
         with subtests.test(fails=str(step)):
             assert_ours(suffer(old_world, step, throw(pymysql.OperationalError(number, text))))
 
@@ -90,7 +90,7 @@ def test_an_error_of_the_server(old_world, number, text, thinned, subtests):
 )
 def test_an_error_of_the_embedded_database(old_world, text, thinned, subtests):
     steps = [step for step in old_world.steps(answers=True) if step.port in SQL]
-    for step in thinned(steps, 7):
+    for step in thinned(steps, 5):
         with subtests.test(fails=str(step)):
             assert_ours(suffer(old_world, step, throw(sqlite3.OperationalError(text))))
 
@@ -99,7 +99,7 @@ def test_an_error_of_the_embedded_database(old_world, text, thinned, subtests):
 def test_an_error_of_the_store(old_world, thinned, subtests):
     steps = [step for step in old_world.steps(answers=True) if step.port == "store"]
     faults = [(step, kind) for step in steps for kind in ANSWERS[step.what.split()[0]]]
-    for step, kind in thinned(faults, 18):
+    for step, kind in thinned(faults, 12):
         with subtests.test(fails=str(step), by=kind.__name__):
             assert_ours(suffer(old_world, step, throw(kind("as it was planned"))))
 
@@ -108,7 +108,7 @@ def test_an_error_of_the_store(old_world, thinned, subtests):
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EROFS])
 def test_an_error_of_the_disk(old_world, number, thinned, subtests):
     steps = [step for step in old_world.steps(answers=True) if step.port == "disk"]
-    for step in thinned(steps, 7):
+    for step in thinned(steps, 5):
         with subtests.test(fails=str(step)):
             assert_ours(suffer(old_world, step, throw(OSError(number, "as it was planned"))))
 
@@ -124,7 +124,7 @@ def test_a_reader_that_breaks_off(old_world, subtests):
 @ON_MARIADB
 def test_a_connection_that_the_server_drops(old_world, thinned, subtests):
     steps = [step for step in old_world.steps(answers=True) if not step.done]
-    for step in thinned(steps, 10):
+    for step in thinned(steps, 7):
         with subtests.test(dropped=str(step)):
             assert_ours(suffer(old_world, step, lambda _: old_world.drop_connections()))
 
@@ -132,7 +132,7 @@ def test_a_connection_that_the_server_drops(old_world, thinned, subtests):
 @ON_MARIADB
 def test_a_connection_that_the_network_drops(old_world, thinned, subtests):
     steps = [step for step in old_world.steps(answers=True) if step.port in SQL]
-    for step in thinned(steps, 10):
+    for step in thinned(steps, 7):
         with subtests.test(dropped=str(step)):
             assert_ours(suffer(old_world, step, _cut))
 
@@ -168,7 +168,7 @@ def test_a_purge_gets_over_a_commit_whose_answer_is_lost(old_world, subtests):
 
 @ON_BOTH
 def test_a_run_that_is_asked_to_stop(old_world, thinned, subtests):
-    for step in thinned(old_world.steps(), 7):
+    for step in thinned(old_world.steps(), 5):
         with subtests.test(stopped=str(step)):
             old_world.begin()
             export = Export(old_world.place)

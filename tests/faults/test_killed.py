@@ -15,7 +15,7 @@ COMBINATIONS = ["sqlite, folder", "mariadb, folder", "sqlite, s3", "mariadb, s3"
 
 @pytest.mark.parametrize("empty_world", COMBINATIONS, indirect=True)
 def test_an_export_that_is_killed_at_any_step_is_finished_by_the_next_one(old_world, workers, thinned, subtests):
-    _kill_at_each_step(old_world, workers, lambda steps: thinned(steps, 16), subtests)
+    _kill_at_each_step(old_world, workers, lambda steps: thinned(steps, 10), subtests)
 
 
 @pytest.mark.parametrize("empty_world", COMBINATIONS, indirect=True)

@@ -68,7 +68,7 @@ def test_a_cleanup_that_dies_at_any_step_is_finished_by_the_next_one(empty_world
         iotdb.execute(*MESSAGES[:2])
     fill(iotdb)
     assert clear(world, undisturbed).counts == {"read": 12, "read, (no group)": 12}
-    for step in thinned(undisturbed.seen, 30):
+    for step in thinned(undisturbed.seen, 20):
         with subtests.test(died=str(step)):
             fill(iotdb)
             world.expire_lease()

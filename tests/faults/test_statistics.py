@@ -74,7 +74,7 @@ def test_statistics_that_die_at_any_step_leave_the_old_table_or_the_new_one(
     run_statistics(world, undisturbed, rebuild=rebuild)
     whole = published(world.iotdb)
     assert len(undisturbed.seen) > 50
-    for step in thinned(undisturbed.seen, 25):
+    for step in thinned(undisturbed.seen, 16):
         with subtests.test(died=str(step)):
             world.begin()
             world.iotdb.execute("DELETE FROM DeviceStatistics", OLD)
@@ -91,7 +91,7 @@ def test_an_export_that_is_killed_at_any_step_leaves_statistics_that_are_right(
     filtered_world, workers, thinned, subtests
 ):
     world = filtered_world
-    for step in thinned(world.steps(), 12):
+    for step in thinned(world.steps(), 9):
         with subtests.test(killed=str(step)):
             world.begin()
             with pytest.raises(Killed):
