@@ -174,9 +174,12 @@ class Facts:
     def no_rows(self) -> pa.Table:
         return _COMPACT.empty_table()
 
-    def iter_rows(self, window: Window) -> Generator[pa.Table]:
-        """The same as they come, in tables of a bounded size; the server waits until the next one is asked for."""
-        query = self._sql.select(self._where(window))
+    def iter_rows(self, window: Window, *, by_index: bool = False) -> Generator[pa.Table]:
+        """The same as they come, in tables of a bounded size; the server waits until the next one is asked for.
+
+        With `by_index` a server does not scan the table, which it else does for a seventh of it or so.
+        """
+        query = self._sql.select(self._where(window), self.shape.index if by_index else None)
         for batch in _READERS[self._database.dialect](self._database, query):
             yield pa.Table.from_batches([batch]).cast(_COMPACT)
 
@@ -219,10 +222,13 @@ class Facts:
         query = f"SELECT COUNT(*) FROM {self.shape.table} WHERE {where}"
         return int(connection.exec_driver_sql(query).scalar_one())
 
-    def count_bound(self, connection: sa.Connection, windows: Sequence[Window]) -> list[Count]:
+    def count_bound(
+        self, connection: sa.Connection, windows: Sequence[Window], *, by_index: bool = False
+    ) -> list[Count]:
         """Of what `fingerprints` counts only what binds rows together: half the work for the server."""
         if self.shape.indexed or len(windows) < _MANY:
-            queries = [self._sql.counts(self._where(window)) for window in windows]
+            index = self.shape.index.replace("%", "%%") if by_index and self.shape.index else None
+            queries = [self._sql.counts(self._where(window), index=index) for window in windows]
             return [_to_count(connection.exec_driver_sql(query).one()) for query in queries]
         edges = sorted({edge for window in windows for edge in (window.start_at, window.end_at)})
         where = self._where(Window(edges[0], edges[-1]))

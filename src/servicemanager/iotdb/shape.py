@@ -24,8 +24,8 @@ class Shape:
     wall_zone: ZoneInfo | None
     #: Whether creationDate holds parts of seconds.
     fractions: bool
-    #: Whether an index begins with creationDate, without which every window is a scan of the table.
-    indexed: bool
+    #: The index that begins with creationDate, as it stands between its quotes; without it every window is a scan.
+    index: str | None
     #: Whether the server holds all strings in UTF-8, under one collation.
     unicode: bool
     #: Columns that the platform's table does not have and the archive would not hold.
@@ -35,6 +35,10 @@ class Shape:
     #: Whether readings have 64 bits.
     wide: bool = False
     table: str = "Facts"
+
+    @property
+    def indexed(self) -> bool:
+        return self.index is not None
 
 
 def describe(database: Database, datetime_zone: str, table: str = "Facts") -> Shape:
@@ -58,7 +62,7 @@ def describe(database: Database, datetime_zone: str, table: str = "Facts") -> Sh
         wall_zone=ZoneInfo(datetime_zone) if wall else None,
         fractions=bool(getattr(types[_CREATION], "fsp", None)),
         unicode=unicode,
-        indexed=any(index["column_names"][:1] == [_CREATION] for index in indexes),
+        index=next((str(each["name"]) for each in indexes if each["column_names"][:1] == [_CREATION]), None),
         extra=tuple(sorted(set(columns) - {*COLUMNS, _CREATION})),
         computed=frozenset(name for name, column in columns.items() if column.get("computed")),
         wide=isinstance(types["data"], sa.BigInteger),

@@ -153,8 +153,10 @@ class Statements:
         spans = f"creationDate < {literal(start)} OR creationDate >= {literal(end)} OR creationDate IS NULL"
         return f"{spans} OR ({self.spelling.seconds}) IS NULL" if self.guarded else spans
 
-    def select(self, where: str) -> str:
-        return f"SELECT {','.join(COLUMNS)}, {self.spelling.micros} AS {STORED} FROM {self.table} WHERE {where}"
+    def select(self, where: str, index: str | None = None) -> str:
+        """The rows; with `index`, whatever the server thinks of it."""
+        columns = f"{','.join(COLUMNS)}, {self.spelling.micros} AS {STORED}"
+        return f"SELECT {columns} FROM {self._source(index)} WHERE {where}"
 
     def count_by(self, step: int, where: str) -> str:
         """Rows by buckets of `step` seconds, a divisor of a day, as (bucket number, rows)."""
@@ -197,11 +199,15 @@ class Statements:
         grouped = " GROUP BY slice" if edges else ""
         return f"SELECT {columns} FROM {self.table} WHERE {where}{grouped}{self.spelling.locking if lock else ''}"
 
-    def counts(self, where: str, edges: Sequence[datetime] = ()) -> str:
+    def counts(self, where: str, edges: Sequence[datetime] = (), index: str | None = None) -> str:
         """Number of edges reached, rows, bound: a row for each such number, or one for all."""
         number = self.spelling.interval(edges) if edges else "0"
         grouped = " GROUP BY slice" if edges else ""
-        return f"SELECT {number} AS slice,COUNT(*),{self._bound()} FROM {self.table} WHERE {where}{grouped}"
+        columns = f"{number} AS slice,COUNT(*),{self._bound()}"
+        return f"SELECT {columns} FROM {self._source(index)} WHERE {where}{grouped}"
+
+    def _source(self, index: str | None) -> str:
+        return f"{self.table} FORCE INDEX (`{index}`)" if index else self.table
 
     def _bound(self) -> str:
         return f"SUM(CRC32(CRC32({self._text()})))"
