@@ -82,10 +82,10 @@ check-systemd: $(STAMP)
 clean:
 	rm -rf .venv servicemanager-data servicemanager-demo
 
-# The enumeration of faults at every single step, where `make test` takes every few, and the largest fleet: about an hour.
+# The enumeration of faults at every single step, where `make test` takes every few: about an hour.
 faults: $(STAMP)
 	./scripts/ensure-mariadb
-	FAULTS=all .venv/bin/pytest $(WORKERS) tests/faults tests/integration/test_health_bad_luck.py $(ARGS)
+	FAULTS=all .venv/bin/pytest $(WORKERS) tests/faults $(ARGS)
 
 # What the service costs while it has nothing to do: ten minutes.
 idle: $(STAMP)
